@@ -1,0 +1,50 @@
+# Corelog. `make` prints what there is; everything is built under build/ and .venv/.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test bench lint board test-rust test-host test-gateware test-system clean
+
+VENV := .venv/bin
+CARGO_FIRMWARE = $(VENV)/python -m corelog_gateware.simulator.toolchain
+
+help: ## this list
+	@echo "Corelog: the core device speaks. Targets:"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@echo "  Programs after 'make setup': .venv/bin/corelog --help"
+
+setup: ## install what is missing: Debian packages, .venv with all programs
+	@scripts/setup
+
+run: setup ## the whole system on the simulated board, live log (ONCE=1: end after the first collision)
+	@$(VENV)/corelog demo $(if $(ONCE),--once)
+
+board: setup ## only the simulated board, on 127.0.0.1
+	@$(VENV)/corelog board
+
+test: setup ## every test that needs no hardware
+	@$(MAKE) --no-print-directory lint test-rust test-host test-gateware test-system
+
+lint: setup ## ruff, mypy, and where installed rustfmt and clippy
+	$(VENV)/ruff check .
+	$(VENV)/mypy
+	@if cargo fmt --version >/dev/null 2>&1; then cd firmware && cargo fmt --all --check; \
+	else echo "lint: rustfmt is not installed, skipped"; fi
+	@if cargo clippy --version >/dev/null 2>&1; then \
+	cd firmware && CARGO_TARGET_DIR=../build/rust cargo clippy -q -p corelog-log -p corelog-proto --all-targets -- -D warnings; \
+	else echo "lint: clippy is not installed, skipped"; fi
+
+test-rust: setup ## ring and wire formats in Rust, against models (no board)
+	cd firmware && CARGO_TARGET_DIR=../build/rust cargo test --release --locked -p corelog-log -p corelog-proto
+
+test-host: setup ## host programs and protocols (no board)
+	$(VENV)/pytest -q tests/host
+
+test-gateware: setup ## gateware cores in simulation
+	$(VENV)/pytest -q tests/gateware
+
+test-system: setup ## the whole system on the simulated board
+	$(VENV)/pytest -q tests/hil
+
+bench: setup ## cycle counts and rates, beside the recorded ones
+	@$(VENV)/python tests/bench/bench.py
+
+clean: ## remove what was built (not .venv)
+	rm -rf build
