@@ -35,7 +35,7 @@ test-rust: setup ## ring and wire formats in Rust, against models (no board)
 	cd firmware && CARGO_TARGET_DIR=../build/rust cargo test --release --locked -p corelog-log -p corelog-proto
 
 test-host: setup ## host programs and protocols (no board)
-	$(VENV)/pytest -q tests/host
+	$(VENV)/pytest -q tests/repo tests/host
 
 test-gateware: setup ## gateware cores in simulation
 	$(VENV)/pytest -q tests/gateware

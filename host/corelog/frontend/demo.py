@@ -5,9 +5,11 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
+from corelog.frontend.common import CommandError, command
 from corelog.lab.program import ProgramError
 from corelog.lab.system import LogEntry, System, address_is_free
 
@@ -25,6 +27,7 @@ def get_argparser() -> argparse.ArgumentParser:
                         help=f"end when the collision was seen in the log; status 1 if it was not within "
                              f"{SEEN_WITHIN:g} s of readiness")
     parser.add_argument("--address", default="127.0.0.1", help="loopback address of all programs (default: %(default)s)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error arose")
     parser.add_argument("--directory", type=Path, default=Path("build/run"),
                         help="where the programs keep their files (default: %(default)s)")
     return parser
@@ -111,10 +114,11 @@ async def until_signalled(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: list[str] | None = None) -> int:
+@command("corelog demo")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; status 0 when the collision was seen (--once) or the user ended it."""
     args = get_argparser().parse_args(argv)
     try:
         return asyncio.run(until_signalled(args))
     except ProgramError as error:
-        print(f"corelog demo: {error}", file=sys.stderr)
-        return 1
+        raise CommandError(str(error)) from error

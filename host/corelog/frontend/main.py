@@ -12,6 +12,7 @@ from corelog.frontend.common import EXIT_OK, EXIT_USAGE, command
 
 # subcommand (module of corelog.frontend) -> one line of help
 SUBCOMMANDS = {
+    "demo": "the whole system on the simulated board, to watch and try",
     "board": "run the simulated board: real gateware and firmware in Verilator",
     "run": "run one experiment without a master",
     "master": "experiment master",
@@ -19,6 +20,7 @@ SUBCOMMANDS = {
     "ctlmgr": "controller manager: runs the controllers of the device database",
     "log": "follow a core device's log without a master",
     "mgmt": "core device management: log, config, reboot, flash, ...",
+    "rtiomap": "write the channel names of a device database as a device_map",
 }
 
 
