@@ -1,0 +1,106 @@
+"""Wiring of the core device's SoC: which cores there are, on which bus, with which interrupts. No logic."""
+
+from liteeth.mac import LiteEthMAC
+from litex.soc.cores.uart import UART
+from litex.soc.integration.soc import SoCRegion
+from litex.soc.integration.soc_core import SoCCore
+from migen import ClockDomainsRenamer, Module, Record
+
+from .identity import Identity
+from .reset import ResetManager
+from .storage import Storage
+from .uptime import Uptime
+from .watchdog import Watchdog
+
+MAIN_RAM_BASE = 0x4000_0000
+
+
+class CoreDevice(SoCCore):
+    """SoC of a core device: CPU, main RAM, UART, Ethernet MAC, configuration store, identity, watchdog, RTIO.
+
+    :param platform: LiteX platform.
+    :param clk: system clock (Signal); ``clk_freq`` its frequency in Hz.
+    :param ident: identification string, read by the firmware from ``identifier_mem``.
+    :param main_ram_size: bytes of main RAM, a power of two. The CPU starts at its first word.
+    :param ethernet_phy: LiteEth PHY in the ``sys`` domain. ``rx_slots`` and ``tx_slots`` (powers of two) count the
+        MAC's frame buffers; their memory regions must be aligned to their size, which ``rx_slots >= tx_slots`` gives.
+    :param uart_phy: PHY for LiteX's UART.
+    :param identity_pads, storage_pads: Records of ``identity_layout()`` and ``storage_layout()``.
+    """
+
+    def __init__(
+        self,
+        platform,
+        clk,
+        clk_freq: int,
+        ident: str,
+        main_ram_size: int,
+        ethernet_phy: Module,
+        uart_phy: Module,
+        identity_pads: Record,
+        storage_pads: Record,
+        rx_slots: int = 8,
+        tx_slots: int = 4,
+    ):
+        if rx_slots < tx_slots:
+            raise ValueError(f"{rx_slots} receive and {tx_slots} transmit slots give unaligned memory regions")
+        self.crg = ResetManager(clk)
+        super().__init__(
+            platform,
+            clk_freq,
+            bus_timeout=None,
+            bus_bursting=True,
+            cpu_type="vexriscv",
+            cpu_variant="imac",
+            cpu_reset_address=MAIN_RAM_BASE,
+            integrated_rom_size=0,
+            integrated_sram_size=0,
+            integrated_main_ram_size=main_ram_size,
+            ident=ident,
+            with_uart=False,
+            with_timer=False,
+            with_ctrl=False,
+        )
+        self.identity = Identity(identity_pads)
+        self.watchdog = Watchdog()
+        self.comb += [
+            self.identity.reset_cause.eq(self.crg.cause),
+            self.crg.request.eq(self.identity.reset_request),
+            self.crg.watchdog.eq(self.watchdog.expired),
+        ]
+        self.storage = Storage(storage_pads)
+
+        self.uptime = Uptime(clk_freq)
+        self.irq.add("uptime")
+
+        self.uart_phy = uart_phy
+        self.uart = UART(uart_phy, tx_fifo_depth=64)
+        self.irq.add("uart")
+
+        self.add_mac(ethernet_phy, rx_slots, tx_slots)
+
+    def add_mac(self, phy: Module, rx_slots: int, tx_slots: int) -> None:
+        self.ethphy = phy
+        mac = LiteEthMAC(
+            phy,
+            dw=32,
+            interface="wishbone",
+            endianness=self.cpu.endianness,
+            nrxslots=rx_slots,
+            ntxslots=tx_slots,
+            full_memory_we=False,
+        )
+        self.ethmac = ClockDomainsRenamer({"eth_tx": "sys", "eth_rx": "sys"})(mac)
+        slot_size = mac.slot_size.constant
+        rx_size, tx_size = rx_slots * slot_size, tx_slots * slot_size
+        self.bus.add_region("ethmac", SoCRegion(size=rx_size + tx_size, linker=True, cached=False))
+        origin = self.bus.regions["ethmac"].origin
+        self.bus.add_slave("ethmac_rx", mac.bus_rx, SoCRegion(origin=origin, size=rx_size, linker=True, cached=False))
+        self.bus.add_slave(
+            "ethmac_tx", mac.bus_tx, SoCRegion(origin=origin + rx_size, size=tx_size, linker=True, cached=False)
+        )
+        self.irq.add("ethmac")
+
+    def rx_room(self):
+        """Signal: the MAC has a slot for a frame that starts now."""
+        return self.ethmac.interface.sram.writer.stat_fifo.sink.ready

@@ -1,0 +1,72 @@
+"""Register map of a SoC for its software: Rust constants and JSON, from the finalized gateware, never retyped."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from migen import Memory
+
+
+def registers(soc: Any) -> dict[str, tuple[int, int]]:
+    """``{"uptime_lo": (address, words)}`` of every CSR; a memory behind the CSR bus counts as one register."""
+    found: dict[str, tuple[int, int]] = {}
+    for module, region in soc.csr.regions.items():
+        address = region.origin
+        if isinstance(region.obj, Memory):
+            found[module] = (address, region.obj.depth)
+            continue
+        for csr in region.obj:
+            words = -(-csr.size // region.busword)
+            found[f"{module}_{csr.name}"] = (address, words)
+            address += 4 * words
+    return found
+
+
+def memories(soc: Any) -> dict[str, tuple[int, int]]:
+    """``{"main_ram": (base, size in bytes)}`` of every bus region."""
+    return {name: (region.origin, region.size) for name, region in soc.bus.regions.items()}
+
+
+def constants(soc: Any, extra: dict[str, int]) -> dict[str, int]:
+    """Integer constants: interrupts, those of the cores, the clock and ``extra``."""
+    found = {"clock_frequency": int(soc.clk_freq), **extra}
+    for name, value in soc.constants.items():
+        if isinstance(value, int) and not name.startswith("CONFIG_"):
+            found.setdefault(name.lower(), value)
+    return found
+
+
+def rust(soc: Any, extra: dict[str, int]) -> str:
+    """Rust source of nothing but ``pub const``: ``<MODULE>_<REGISTER>_ADDR`` and ``_WORDS``, ``<REGION>_BASE`` and
+    ``_SIZE`` (usize), and the constants (u32, or u64 if they need it)."""
+    lines = ["// Generated from the gateware. Changes are lost at the next build."]
+
+    def const(name: str, kind: str, value: str) -> None:
+        identifier = re.sub(r"\W", "_", name).upper()
+        lines.append(f"pub const {identifier}: {kind} = {value};")
+
+    for name, value in sorted(constants(soc, extra).items()):
+        const(name, "u32" if value < 2**32 else "u64", str(value))
+    for name, (base, size) in memories(soc).items():
+        const(f"{name}_base", "usize", f"{base:#010x}")
+        const(f"{name}_size", "usize", f"{size:#x}")
+    for name, (address, words) in registers(soc).items():
+        const(f"{name}_addr", "usize", f"{address:#010x}")
+        const(f"{name}_words", "usize", str(words))
+    return "\n".join(lines) + "\n"
+
+
+def write(soc: Any, directory: Path, extra: dict[str, int]) -> None:
+    """Write ``csr.rs`` and ``csr.json`` of the finalized ``soc``; files that would not change keep their time, so that
+    the firmware is not rebuilt for nothing."""
+    directory.mkdir(parents=True, exist_ok=True)
+    described = {
+        "constants": constants(soc, extra),
+        "memories": {name: {"base": base, "size": size} for name, (base, size) in memories(soc).items()},
+        "registers": {name: {"address": address, "words": words} for name, (address, words) in registers(soc).items()},
+    }
+    for name, text in (("csr.rs", rust(soc, extra)), ("csr.json", json.dumps(described, indent=1) + "\n")):
+        path = directory / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
