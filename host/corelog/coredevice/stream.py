@@ -1,0 +1,73 @@
+"""A subscription to a core device's record stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from corelog.coredevice.requests import DeviceError
+from corelog.wire.cursor import Tracker
+from corelog.wire.errors import ProtocolError
+from corelog.wire.frames import Header
+from corelog.wire.stream import Item, Parser, SubscribeRefused
+
+READ_SIZE = 1 << 18
+SILENCE = 3.0  # a heartbeat comes every second
+
+
+class NotSupported(DeviceError):
+    """The device speaks only the old protocol."""
+
+
+class Subscription:
+    """Async iterator of batches (lists of items, as they came in), checked and counted by `tracker`.
+
+    Ends when the device closes the connection. Raises TimeoutError after `silence` seconds without a byte, and
+    DeviceError when the stream breaks its rules. `header` is the first frame. Use `AsyncMgmt.subscribe` to make one.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, tracker: Tracker, silence: float = SILENCE) -> None:
+        self._reader = reader
+        self._parser = Parser()
+        self._silence = silence
+        self._pending: list[Item] = []
+        self.tracker = tracker
+        self.header: Header | None = None
+
+    async def start(self) -> Header:
+        """Waits for the header. Raises NotSupported if the device refuses or closes instead."""
+        while self.header is None:
+            try:
+                batch = await self._read()
+            except SubscribeRefused as exc:
+                raise NotSupported(str(exc)) from exc
+            if batch is None:
+                raise NotSupported("the device closed the connection instead of answering Subscribe")
+            if batch:
+                first = batch[0]
+                if not isinstance(first, Header):
+                    raise DeviceError("the record stream does not begin with a header")
+                self.header = first
+                self._pending = batch[1:]
+        return self.header
+
+    async def _read(self) -> list[Item] | None:
+        async with asyncio.timeout(self._silence):
+            data = await self._reader.read(READ_SIZE)
+        return self._parser.feed(data) if data else None
+
+    def __aiter__(self) -> AsyncIterator[list[Item]]:
+        return self._batches()
+
+    async def _batches(self) -> AsyncIterator[list[Item]]:
+        try:
+            if self._pending:
+                batch, self._pending = self._pending, []
+                yield self.tracker.feed(batch)
+            while (items := await self._read()) is not None:
+                if items:
+                    yield self.tracker.feed(items)
+        except ProtocolError as exc:
+            raise DeviceError(f"record stream: {exc}") from exc
+        except TimeoutError:
+            raise TimeoutError(f"nothing from the device for {self._silence:g} s") from None
