@@ -1,0 +1,32 @@
+"""Time of the RTIO core."""
+
+from migen import Cat, Constant, Module, Signal
+
+from .cri import COARSE_BITS, FINE_BITS
+
+
+class TimestampCounter(Module):
+    """64-bit time in machine units; 8 mu are one clock cycle.
+
+    coarse   time of this cycle in coarse cycles (61 bits), 0 in the first cycle after reset of the clock domain
+    full     the same in mu (64 bits)
+    ahead(n) a register that shows coarse + n; asked for before finalisation, one per n
+    """
+
+    def __init__(self) -> None:
+        self.coarse = Signal(COARSE_BITS)
+        self.full = Signal(64)
+
+        # # #
+
+        self._ahead: dict[int, Signal] = {}
+        self.comb += self.full.eq(Cat(Constant(0, FINE_BITS), self.coarse))
+        self.sync += self.coarse.eq(self.coarse + 1)
+
+    def ahead(self, cycles: int) -> Signal:
+        """coarse + cycles from a register of its own, so that no adder stands before a comparator."""
+        if cycles not in self._ahead:
+            shown = Signal(COARSE_BITS, reset=cycles, name=f"coarse_ahead{cycles}")
+            self.sync += shown.eq(self.coarse + (cycles + 1))
+            self._ahead[cycles] = shown
+        return self._ahead[cycles]
