@@ -1,0 +1,311 @@
+//! The readers' side of the ring: cursors, and what is missing from where they stand.
+
+use crate::lane::{Found, Lane, Place};
+use crate::record::Record;
+use crate::ring::RETAINED;
+use crate::Level;
+
+/// Length of the frame that declares a loss on a stream (docs/wire.md).
+pub const LOSS_FRAME_BYTES: usize = 32;
+const LOSS_FIRST_WORD: u32 = 2 | (LOSS_FRAME_BYTES as u32) << 16;
+/// How many records one call of `fill` passes over at most because of their level.
+const MAX_SKIPS: u32 = 64;
+
+/// What writer and readers share besides the lanes' memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct State {
+    pub lanes: [Lane; 2],
+    pub next_seq: u64,
+    /// Errors and warnings written so far.
+    pub retained: u64,
+    pub generation: u32,
+    /// Records are missing from the middle or the end of a recovered lane.
+    pub damaged: bool,
+}
+
+/// A reader's place: the next record it wants. A plain value; any seq is legal and every ring takes any cursor.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor {
+    seq: u64,
+    /// Errors and warnings before `seq`.
+    retained: Option<u64>,
+    /// Where `seq` or what follows it lies in each lane, in the ring of that generation (0: not known).
+    generation: u32,
+    places: [Place; 2],
+}
+
+impl Cursor {
+    /// At the record numbered `seq`; `retained` is the number of errors and warnings before it, if known.
+    pub const fn new(seq: u64, retained: Option<u64>) -> Cursor {
+        Cursor { seq, retained, generation: 0, places: [Place { pos: 0, lap: 0 }; 2] }
+    }
+
+    /// Number of the next record wanted.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    pub fn retained(&self) -> Option<u64> {
+        self.retained
+    }
+
+    #[inline]
+    fn hint(&self, lane: usize, generation: u32) -> Option<Place> {
+        (self.generation == generation).then_some(self.places[lane])
+    }
+}
+
+/// Records that are gone. They stand between the record before and the one after in the reader's sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Number of the first missing record.
+    pub first: u64,
+    pub count: u64,
+    /// How many of them were errors or warnings; the most it can be unless `exact`.
+    pub retained: u64,
+    pub exact: bool,
+}
+
+impl Loss {
+    /// The frame of docs/wire.md, origin 0.
+    pub fn frame(&self) -> [u8; LOSS_FRAME_BYTES] {
+        let mut frame = [0; LOSS_FRAME_BYTES];
+        let words = [LOSS_FIRST_WORD, u32::from(self.exact)].map(u32::to_le_bytes);
+        let counts = [self.first, self.count, self.retained].map(u64::to_le_bytes);
+        for (to, from) in frame.iter_mut().zip(words.as_flattened().iter().chain(counts.as_flattened())) {
+            *to = *from;
+        }
+        frame
+    }
+}
+
+/// What a reader finds at its cursor.
+#[derive(Clone, Copy, Debug)]
+pub enum Item<'a> {
+    /// The record the cursor named.
+    Record(Record<'a>),
+    /// It is gone, and so are the ones behind it that this counts.
+    Loss(Loss),
+    /// It has not been written yet.
+    End,
+}
+
+/// What [`View::fill`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Bytes written to the buffer: whole frames.
+    pub bytes: usize,
+    /// There is more for this cursor: call again, with an emptied buffer if `bytes` is not 0.
+    pub more: bool,
+}
+
+/// Read access to a ring, this boot's or a recovered one.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) lanes: [&'a [u32]; 2],
+}
+
+enum Step {
+    Record { lane: usize, found: Found },
+    Loss(Loss, Option<u64>),
+    End,
+}
+
+impl<'a> View<'a> {
+    /// Number of the next record to be written.
+    pub fn next_seq(&self) -> u64 {
+        self.state.next_seq
+    }
+
+    /// Errors and warnings written so far.
+    pub fn retained(&self) -> u64 {
+        self.state.retained
+    }
+
+    /// A cursor at the oldest kept record; at the next one to be written if none is kept.
+    pub fn oldest(&self) -> Cursor {
+        let mut oldest = None;
+        for (lane, memory) in self.state.lanes.iter().zip(self.lanes) {
+            if let Ok(found) = lane.at(memory, lane.oldest()) {
+                if oldest.is_none_or(|(seq, _)| found.seq < seq) {
+                    oldest = Some((found.seq, self.retained_before(memory, &found)));
+                }
+            }
+        }
+        match oldest {
+            Some((seq, retained)) => Cursor::new(seq, Some(retained)),
+            None => self.newest(),
+        }
+    }
+
+    /// A cursor at the next record to be written.
+    pub fn newest(&self) -> Cursor {
+        Cursor {
+            seq: self.state.next_seq,
+            retained: Some(self.state.retained),
+            generation: self.state.generation,
+            places: [self.state.lanes[0].newest(), self.state.lanes[1].newest()],
+        }
+    }
+
+    /// Whether the cursor names a record that cannot exist yet. It is then taken as the next one to be written.
+    pub fn is_ahead(&self, cursor: &Cursor) -> bool {
+        cursor.seq > self.state.next_seq
+    }
+
+    /// Whether there is something to read at the cursor.
+    pub fn has_more(&self, cursor: &Cursor) -> bool {
+        cursor.seq < self.state.next_seq
+    }
+
+    /// Errors and warnings before the cursor, if the cursor or what is kept tells.
+    pub fn retained_at(&self, cursor: &Cursor) -> Option<u64> {
+        let mut probe = *cursor;
+        match self.step(&mut probe) {
+            Step::Record { lane, found } => Some(self.retained_before(self.lanes[lane], &found)),
+            Step::Loss(loss, Some(retained)) => loss.exact.then(|| retained.saturating_sub(loss.retained)),
+            Step::Loss(..) => None,
+            Step::End => Some(self.state.retained),
+        }
+    }
+
+    /// What is at the cursor, which moves behind it. Never fails, whatever the cursor.
+    pub fn read(&self, cursor: &mut Cursor) -> Item<'a> {
+        match self.step(cursor) {
+            Step::Record { lane, found } => match self.record(lane, &found) {
+                Some(record) => {
+                    self.pass(cursor, lane, &found);
+                    Item::Record(record)
+                }
+                None => Item::End, // not reached: `found` lies within the lane
+            },
+            Step::Loss(loss, retained) => {
+                self.pass_loss(cursor, &loss, retained);
+                Item::Loss(loss)
+            }
+            Step::End => Item::End,
+        }
+    }
+
+    /// Copies frames from the cursor on, records and losses, to `out` until that is full or nothing is left. Records
+    /// below `min_level` are passed over. `out` should hold at least [`crate::MAX_FRAME_BYTES`]. One call takes a
+    /// bounded number of steps.
+    pub fn fill(&self, cursor: &mut Cursor, min_level: Level, out: &mut [u8]) -> Fill {
+        let (mut bytes, mut skips) = (0, 0);
+        loop {
+            match self.step(cursor) {
+                Step::Record { lane, found } => {
+                    let Some(record) = self.record(lane, &found) else {
+                        return Fill { bytes, more: false };
+                    };
+                    if record.level() <= min_level {
+                        let frame = record.bytes();
+                        let Some(place) = out.get_mut(bytes..bytes + frame.len()) else {
+                            return Fill { bytes, more: true };
+                        };
+                        place.copy_from_slice(frame);
+                        bytes += frame.len();
+                    } else if skips == MAX_SKIPS {
+                        return Fill { bytes, more: true };
+                    } else {
+                        skips += 1;
+                    }
+                    self.pass(cursor, lane, &found);
+                }
+                Step::Loss(loss, retained) => {
+                    // Who wants only errors and warnings has lost nothing when none of the missing was one.
+                    let wanted = !(min_level.is_retained() && loss.exact && loss.retained == 0);
+                    if wanted {
+                        let Some(place) = out.get_mut(bytes..bytes + LOSS_FRAME_BYTES) else {
+                            return Fill { bytes, more: true };
+                        };
+                        place.copy_from_slice(&loss.frame());
+                        bytes += LOSS_FRAME_BYTES;
+                    }
+                    self.pass_loss(cursor, &loss, retained);
+                }
+                Step::End => return Fill { bytes, more: false },
+            }
+        }
+    }
+
+    /// Finds what is at the cursor. Leaves in the cursor where it was found, and does not move it otherwise.
+    #[inline]
+    fn step(&self, cursor: &mut Cursor) -> Step {
+        if cursor.seq >= self.state.next_seq {
+            *cursor = self.newest();
+            return Step::End;
+        }
+        let mut nearest: Option<(usize, Found)> = None;
+        for (n, (lane, memory)) in self.state.lanes.iter().zip(self.lanes).enumerate() {
+            match lane.find(memory, cursor.seq, cursor.hint(n, self.state.generation)) {
+                // In sound memory the first condition always holds.
+                Ok(found) if found.seq >= cursor.seq && found.seq < self.state.next_seq => {
+                    cursor.places[n] = found.place;
+                    if nearest.is_none_or(|(_, other)| found.seq < other.seq) {
+                        nearest = Some((n, found));
+                    }
+                }
+                Ok(_) => cursor.places[n] = lane.newest(),
+                Err(place) => cursor.places[n] = place,
+            }
+        }
+        cursor.generation = self.state.generation;
+        match nearest {
+            Some((lane, found)) if found.seq == cursor.seq => Step::Record { lane, found },
+            Some((lane, found)) => {
+                let retained = self.retained_before(self.lanes[lane], &found);
+                Step::Loss(self.loss(cursor, found.seq, retained), Some(retained))
+            }
+            None => Step::Loss(self.loss(cursor, self.state.next_seq, self.state.retained), Some(self.state.retained)),
+        }
+    }
+
+    /// The records from the cursor up to number `end` are gone; `retained` errors and warnings were before `end`.
+    #[cold]
+    fn loss(&self, cursor: &Cursor, end: u64, retained: u64) -> Loss {
+        let (first, count) = (cursor.seq, end - cursor.seq);
+        let lane = &self.state.lanes[RETAINED];
+        // A cursor that contradicts the records tells nothing.
+        let told = cursor.retained.and_then(|before| retained.checked_sub(before)).filter(|&lost| lost <= count);
+        let (retained, exact) = match told {
+            Some(lost) => (lost, true),
+            // Every error and warning from the cursor on is kept, so none of them is among the missing.
+            None if lane.floor <= first && !self.state.damaged => (0, true),
+            None => {
+                let mut most = count.min(retained);
+                if !self.state.damaged {
+                    most = most.min(lane.evicted).min(lane.floor - first);
+                }
+                (most, most == 0)
+            }
+        };
+        Loss { first, count, retained, exact }
+    }
+
+    /// Errors and warnings before a kept record: its own count, with the high part that it leaves out.
+    #[inline]
+    fn retained_before(&self, memory: &[u32], found: &Found) -> u64 {
+        let low = memory.get(found.place.pos + 6).copied().unwrap_or(0);
+        self.state.retained.saturating_sub(u64::from((self.state.retained as u32).wrapping_sub(low)))
+    }
+
+    #[inline]
+    fn record(&self, lane: usize, found: &Found) -> Option<Record<'a>> {
+        self.lanes[lane].get(found.place.pos..found.end).and_then(Record::trusted)
+    }
+
+    #[inline]
+    fn pass(&self, cursor: &mut Cursor, lane: usize, found: &Found) {
+        let before = self.retained_before(self.lanes[lane], found);
+        cursor.retained = Some(before + u64::from(lane == RETAINED));
+        cursor.seq = found.seq + 1;
+        cursor.places[lane] = Place { pos: found.end, lap: found.place.lap };
+    }
+
+    fn pass_loss(&self, cursor: &mut Cursor, loss: &Loss, retained: Option<u64>) {
+        cursor.seq = loss.first + loss.count;
+        cursor.retained = retained;
+    }
+}
