@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,20 @@ def rust(soc: Any, extra: dict[str, int]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def cpp(soc: Any, names: Iterable[str]) -> str:
+    """C++ header with the memories ``names`` (``<NAME>_BASE`` and ``_SIZE``) and the clock frequency in Hz."""
+    lines = ["// Generated from the gateware.", "#pragma once", "#include <cstdint>", "namespace corelog {"]
+    lines.append(f"constexpr uint32_t CLOCK_FREQUENCY = {int(soc.clk_freq)};")
+    for name in names:
+        base, size = memories(soc)[name]
+        lines.append(f"constexpr uint32_t {name.upper()}_BASE = {base:#010x}, {name.upper()}_SIZE = {size:#x};")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
 def write(soc: Any, directory: Path, extra: dict[str, int]) -> None:
-    """Write ``csr.rs`` and ``csr.json`` of the finalized ``soc``; files that would not change keep their time, so that
+    """Write ``csr.rs``, ``csr.json`` and ``corelog_soc.h`` of the finalized ``soc``.
+
+    Files that would not change keep their time, so that
     the firmware is not rebuilt for nothing."""
     directory.mkdir(parents=True, exist_ok=True)
     described = {
@@ -66,7 +79,12 @@ def write(soc: Any, directory: Path, extra: dict[str, int]) -> None:
         "memories": {name: {"base": base, "size": size} for name, (base, size) in memories(soc).items()},
         "registers": {name: {"address": address, "words": words} for name, (address, words) in registers(soc).items()},
     }
-    for name, text in (("csr.rs", rust(soc, extra)), ("csr.json", json.dumps(described, indent=1) + "\n")):
+    texts = {
+        "csr.rs": rust(soc, extra),
+        "csr.json": json.dumps(described, indent=1) + "\n",
+        "corelog_soc.h": cpp(soc, ["main_ram"]),
+    }
+    for name, text in texts.items():
         path = directory / name
         if not path.exists() or path.read_text() != text:
             path.write_text(text)

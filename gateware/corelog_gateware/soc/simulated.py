@@ -22,7 +22,7 @@ class Platform(GenericPlatform):
     """Pads only: there is no device and no toolchain behind it."""
 
     def __init__(self) -> None:
-        io = [("clk", 0, Pins(1)), ("reset_active", 0, Pins(1))]
+        io = [("clk", 0, Pins(1)), ("reset_active", 0, Pins(1)), ("reset_cause", 0, Pins(2))]
         for name, layout in PADS.items():
             io.append((name, 0, *(Subsignal(field, Pins(width)) for field, width in layout)))
         super().__init__("sim", io, name="sim")
@@ -48,6 +48,7 @@ class SimulatedCoreDevice(CoreDevice):
         self.comb += [
             eth.rx_room.eq(self.rx_room()),
             platform.request("reset_active").eq(self.crg.active),
+            platform.request("reset_cause").eq(self.crg.cause),
         ]
 
 
