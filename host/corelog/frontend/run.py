@@ -1,0 +1,129 @@
+"""`corelog run FILE`: runs one experiment here, without a master."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from corelog import device_db
+from corelog.coredevice.exceptions import CoreException
+from corelog.frontend.common import CommandError, command
+from corelog.language.arguments import Arguments, DefaultMissing
+from corelog.language.datasets import LocalDatasets
+from corelog.language.devices import DeviceError, Devices
+from corelog.language.environment import Managers, is_public_experiment
+from corelog.language.offline import OfflineCCB, OfflineScheduler
+from sipyco import common_args, pyon
+
+
+def get_argparser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="corelog run", description="Runs one experiment without a master: prepare, "
+                                                                     "run, analyze. Prints its datasets.")
+    common_args.verbosity_args(parser)
+    parser.add_argument("--device-db", default="device_db.py", metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--dataset-db", default="dataset_db.mdb", metavar="FILE",
+                        help="persistent datasets the experiment may read; need not exist (default: %(default)s)")
+    parser.add_argument("-c", "--class-name", metavar="CLASS", help="the experiment, if FILE has several")
+    parser.add_argument("file", metavar="FILE", help="Python file with the experiment")
+    parser.add_argument("arguments", metavar="KEY=PYON", nargs="*", help='arguments, for example n=5 or name=\'"x"\'')
+    return parser
+
+
+def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
+    """`KEY=PYON` texts as a dict. Raises CommandError."""
+    arguments = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise CommandError(f"{text!r} is not of the form KEY=PYON")
+        try:
+            arguments[key] = pyon.decode(value)
+        except (ValueError, TypeError):
+            raise CommandError(f"argument {key}: {value!r} is not a PYON value "
+                               f"(a string needs quotes: {key}='\"{value}\"')") from None
+    return arguments
+
+
+def load_module(path: str) -> ModuleType:
+    """The experiment file as a module; modules beside it can be imported. Raises CommandError."""
+    file = Path(path).absolute()
+    if not file.is_file():
+        raise CommandError(f"experiment file {path} does not exist")
+    specification = importlib.util.spec_from_file_location(f"file_import_{file.stem}", file)
+    if specification is None or specification.loader is None:
+        raise CommandError(f"experiment file {path} is not a Python file (*.py)")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
+    sys.path.insert(0, str(file.parent))
+    try:
+        specification.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(file.parent))
+    return module
+
+
+def find_experiment(module: ModuleType, class_name: str | None, path: str) -> type:
+    """The experiment class of that (possibly dotted) name, or the only public one. Raises CommandError."""
+    if class_name is not None:
+        found: Any = module
+        for part in class_name.split("."):
+            found = getattr(found, part, None)
+        if not isinstance(found, type):
+            raise CommandError(f"{path} has no class {class_name}")
+        return found
+    offered = [(name, value) for name, value in vars(module).items()
+               if is_public_experiment(name, value) and value.__module__ == module.__name__]
+    if not offered:
+        raise CommandError(f"{path} contains no experiment (a class derived from EnvExperiment)")
+    if len(offered) > 1:
+        raise CommandError(f"{path} contains several experiments: choose one with -c CLASS, of "
+                           f"{', '.join(name for name, _ in offered)}")
+    return offered[0][1]
+
+
+def run(args: argparse.Namespace) -> LocalDatasets:
+    """Runs the experiment that the command line names; returns its datasets."""
+    arguments = Arguments(parse_arguments(args.arguments))
+    database = device_db.load(args.device_db)
+    datasets = LocalDatasets(stored_datasets(Path(args.dataset_db)))
+    experiment_class = find_experiment(load_module(args.file), args.class_name, args.file)
+    expid = {"file": args.file, "class_name": args.class_name, "arguments": parse_arguments(args.arguments)}
+    with Devices(database, {"scheduler": OfflineScheduler(expid), "ccb": OfflineCCB()}) as devices:
+        experiment = experiment_class(Managers(devices, datasets, arguments, {}))
+        arguments.check_unused()
+        experiment.prepare()
+        experiment.run()
+        experiment.analyze()
+    return datasets
+
+
+def stored_datasets(path: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
+    """The persistent datasets of a master's database; none if there is no file."""
+    if path.exists():
+        logging.getLogger(__name__).warning(
+            "%s is not read: datasets of a master are not available to `corelog run` yet", path)
+    return {}
+
+
+@command("corelog run")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point. The exit status is 1 if the experiment could not be run to its end."""
+    args = get_argparser().parse_intermixed_args(argv)
+    common_args.init_logger_from_args(args)
+    try:
+        datasets = run(args)
+    except (device_db.DeviceDBError, DeviceError, CoreException, DefaultMissing) as error:
+        raise CommandError(str(error)) from error
+    for key, value in sorted(datasets.values.items()):
+        print(f"{key}: {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
