@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from corelog.lab.program import Program, ProgramError
 from sipyco.broadcast import Receiver
 from sipyco.pc_rpc import AsyncioClient
-
-from corelog.lab.program import Program, ProgramError
 
 PORTS = (1380, 1381, 1066, 1067, 1068, 3249, 3250, 3251)
 ENTRIES_KEPT = 2_000_000

@@ -1,0 +1,66 @@
+"""The main job: an RTIO error that arises after the experiment's call has returned stands in the master's log."""
+
+import re
+import statistics
+import time
+
+import pytest
+
+from corelog.coredevice.session import AsyncSession
+from corelog.lab.system import LogEntry, System
+from support.conditions import host_time_of_counter
+
+pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+EXAMPLES = __file__.rsplit("/tests/", 1)[0] + "/examples"
+MESSAGES = {
+    "collision.py": "RTIO collision involving channel 0x0004:ttl4",
+    "busy.py": "RTIO busy error involving channel 0x0009:slow0",
+    "sequence_error.py": "RTIO sequence error involving channel 0x0005:ttl5",
+}
+
+
+def is_error(entry: LogEntry, message: str) -> bool:
+    return (entry.level == 40 and entry.source == "controller(core_log)"
+            and re.match(r"firmware\.runtime[a-z_.]*:" + re.escape(message), entry.text) is not None)
+
+
+@pytest.mark.parametrize("example", sorted(MESSAGES))
+async def test_error_of_an_example_reaches_the_broadcast_log(system: System, example: str) -> None:
+    first = len(system.tap.entries)
+    await system.run(f"{EXAMPLES}/{example}")
+    entry = await system.tap.wait_for(lambda e: is_error(e, MESSAGES[example]), 20.0, first)
+    assert re.search(r" at \d+ mu", entry.text), entry.text
+
+
+async def test_the_call_returns_before_the_colliding_events_are_due(system: System) -> None:
+    first = len(system.tap.entries)
+    await system.run(f"{EXAMPLES}/collision.py")
+    async with AsyncSession(system.address) as session:
+        clock = await host_time_of_counter(session)
+    returned = time.monotonic()
+    entry = await system.tap.wait_for(lambda e: is_error(e, MESSAGES["collision.py"]), 20.0, first)
+    due = clock(event_time(entry))
+    assert returned < due, f"the run ended {returned - due:.3f} s after the events were due"
+    assert entry.arrived > due
+
+
+def event_time(entry: LogEntry) -> int:
+    """RTIO time of the event in mu."""
+    found = re.search(r" at (\d+) mu", entry.text)
+    assert found is not None, entry.text
+    return int(found[1])
+
+
+async def test_median_delay_from_error_to_broadcast_is_below_50_ms(system: System) -> None:
+    delays = []
+    async with AsyncSession(system.address) as session:
+        for _ in range(20):
+            first = len(system.tap.entries)
+            await system.run(f"{EXAMPLES}/collision.py")
+            clock = await host_time_of_counter(session)
+            entry = await system.tap.wait_for(lambda e: is_error(e, MESSAGES["collision.py"]), 20.0, first)
+            delays.append(entry.arrived - clock(event_time(entry)))
+    print(f"error to broadcast, 20 collisions: median {statistics.median(delays) * 1e3:.1f} ms, "
+          f"worst {max(delays) * 1e3:.1f} ms")
+    assert statistics.median(delays) < 0.050
