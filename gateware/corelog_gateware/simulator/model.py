@@ -91,7 +91,9 @@ def compile_board(directory: Path, result: Path, trace: bool, flags: Sequence[st
     compilation is found by the next.
     """
     root = find_verilator()[1] / "include"
-    runtime = [root / "verilated.cpp", root / "verilated_threads.cpp", *([root / "verilated_vcd_c.cpp"] if trace else [])]
+    runtime = [root / name for name in ("verilated.cpp", "verilated_threads.cpp")]
+    if trace:
+        runtime.append(root / "verilated_vcd_c.cpp")
     includes = [f"-I{path}" for path in (directory, GENERATED, HARNESS, root, root / "vltstd")]
     defines = [f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_VCD={int(trace)}", "-DVM_COVERAGE=0", "-DVM_SC=0"]
     compiler = find_compiler()

@@ -1,11 +1,16 @@
 """Wiring of the core device's SoC: which cores there are, on which bus, with which interrupts. No logic."""
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
 from liteeth.mac import LiteEthMAC
 from litex.soc.cores.uart import UART
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCCore
 from migen import ClockDomainsRenamer, Module, Record
 
+from ..rtio import Channel, RTIOCore, RTIOErrors, RTIOFrontEnd
 from .identity import Identity
 from .reset import ResetManager
 from .storage import Storage
@@ -26,6 +31,7 @@ class CoreDevice(SoCCore):
         MAC's frame buffers; their memory regions must be aligned to their size, which ``rx_slots >= tx_slots`` gives.
     :param uart_phy: PHY for LiteX's UART.
     :param identity_pads, storage_pads: Records of ``identity_layout()`` and ``storage_layout()``.
+    :param rtio_phys: ``(name, PHY)`` of every RTIO channel, in the order of channel numbers; see ``rtio/README.md``.
     """
 
     def __init__(
@@ -39,6 +45,7 @@ class CoreDevice(SoCCore):
         uart_phy: Module,
         identity_pads: Record,
         storage_pads: Record,
+        rtio_phys: Sequence[tuple[str, Module]],
         rx_slots: int = 8,
         tx_slots: int = 4,
     ):
@@ -78,6 +85,15 @@ class CoreDevice(SoCCore):
         self.irq.add("uart")
 
         self.add_mac(ethernet_phy, rx_slots, tx_slots)
+        self.add_rtio(rtio_phys)
+
+    def add_rtio(self, phys: Sequence[tuple[str, Module]]) -> None:
+        for name, phy in phys:
+            self.add_module(f"rtio_phy_{name}", phy)
+        self.rtio_core = RTIOCore([Channel.of(phy, name) for name, phy in phys])
+        self.rtio = RTIOFrontEnd(self.rtio_core)
+        self.rtio_errors = RTIOErrors(self.rtio_core)
+        self.irq.add("rtio_errors")
 
     def add_mac(self, phy: Module, rx_slots: int, tx_slots: int) -> None:
         self.ethphy = phy
@@ -100,6 +116,10 @@ class CoreDevice(SoCCore):
             "ethmac_tx", mac.bus_tx, SoCRegion(origin=origin + rx_size, size=tx_size, linker=True, cached=False)
         )
         self.irq.add("ethmac")
+
+    def rtio_error(self):
+        """Expression: high in every cycle in which an RTIO error arises."""
+        return reduce(or_, [source.stb for source in self.rtio_core.output_path.reports])
 
     def rx_room(self):
         """Signal: the MAC has a slot for a frame that starts now."""

@@ -2,11 +2,13 @@
 
 import logging
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from litex.build.generic_platform import GenericPlatform, Pins, Subsignal
-from migen import Record
+from migen import Module, Record, Signal
 
+from ..rtio.cri import FINE_BITS
 from . import generated
 from .byte_phy import BytePHY, byte_layout
 from .core_device import CoreDevice
@@ -15,14 +17,18 @@ from .identity import identity_layout
 from .storage import STORAGE_SIZE, storage_layout
 
 PADS = {"eth": frame_layout(), "serial": byte_layout(), "identity": identity_layout(), "storage": storage_layout()}
+TTLS = 8
+SIGNALS = {"clk": 1, "reset_active": 1, "reset_cause": 2, "rtio_error": 1, "ttl": TTLS}
 TOP = "corelog_sim"
+# From the TTL pads (a Signal) to the (name, PHY) of every RTIO channel.
+MakePhys = Callable[[Signal], Sequence[tuple[str, Module]]]
 
 
 class Platform(GenericPlatform):
     """Pads only: there is no device and no toolchain behind it."""
 
     def __init__(self) -> None:
-        io = [("clk", 0, Pins(1)), ("reset_active", 0, Pins(1)), ("reset_cause", 0, Pins(2))]
+        io = [(name, 0, Pins(width)) for name, width in SIGNALS.items()]
         for name, layout in PADS.items():
             io.append((name, 0, *(Subsignal(field, Pins(width)) for field, width in layout)))
         super().__init__("sim", io, name="sim")
@@ -31,7 +37,7 @@ class Platform(GenericPlatform):
 class SimulatedCoreDevice(CoreDevice):
     """See :class:`CoreDevice`; every pad is a port of the Verilog module ``corelog_sim``."""
 
-    def __init__(self, clk_freq: int, main_ram_size: int, ident: str):
+    def __init__(self, clk_freq: int, main_ram_size: int, ident: str, make_phys: MakePhys):
         platform = Platform()
         eth: Record = platform.request("eth")
         super().__init__(
@@ -44,12 +50,14 @@ class SimulatedCoreDevice(CoreDevice):
             uart_phy=BytePHY(platform.request("serial")),
             identity_pads=platform.request("identity"),
             storage_pads=platform.request("storage"),
+            rtio_phys=make_phys(platform.request("ttl")),
         )
         self.comb += [
             eth.rx_room.eq(self.rx_room()),
             platform.request("reset_active").eq(self.crg.active),
             platform.request("reset_cause").eq(self.crg.cause),
         ]
+        self.sync += platform.request("rtio_error").eq(self.rtio_error())
 
 
 def inline_contents(verilog: str, files: dict[str, str]) -> str:
@@ -63,14 +71,14 @@ def inline_contents(verilog: str, files: dict[str, str]) -> str:
     return re.sub(r'\$readmemh\("([^"]+)", (\w+)\);', words, verilog)
 
 
-def elaborate(build_dir: Path, clk_freq: int, main_ram_size: int, ident: str) -> list[Path]:
+def elaborate(build_dir: Path, clk_freq: int, main_ram_size: int, ident: str, make_phys: MakePhys) -> list[Path]:
     """Write Verilog and memory contents to ``build_dir/gateware`` and constants to ``build_dir/generated``.
 
     Returns the Verilog sources to compile, the SoC's first. They are copies, so that ``build_dir`` is complete.
     """
     # LiteX describes the whole SoC at INFO on stderr, whatever its user has set up.
     logging.disable(logging.INFO)
-    soc = SimulatedCoreDevice(clk_freq, main_ram_size, ident)
+    soc = SimulatedCoreDevice(clk_freq, main_ram_size, ident, make_phys)
     soc.finalize()
     gateware = build_dir / "gateware"
     gateware.mkdir(parents=True, exist_ok=True)
@@ -83,5 +91,12 @@ def elaborate(build_dir: Path, clk_freq: int, main_ram_size: int, ident: str) ->
         # Public marks keep Verilator from optimising across them, and nothing here looks inside the CPU.
         copy.write_text(Path(path).read_text().replace("/* verilator public */", ""))
         sources.append(copy)
-    generated.write(soc, build_dir / "generated", {"storage_size": STORAGE_SIZE})
+    mu_per_coarse = 2**FINE_BITS
+    extra = {
+        "storage_size": STORAGE_SIZE,
+        "rtio_channels": len(soc.rtio_core.channels),
+        "rtio_mu_per_coarse": mu_per_coarse,
+        "rtio_mu_fs": 10**15 // (clk_freq * mu_per_coarse),
+    }
+    generated.write(soc, build_dir / "generated", extra)
     return sources

@@ -134,6 +134,7 @@ void Board::watch_pads() {
         putc(soc_->serial_tx_data, uart_);
         uart_written_ = true;
     }
+    if (soc_->rtio_error) marks_.put("error", cycle_);
     if (soc_->identity_marked) marks_.put("mark", cycle_, soc_->identity_mark);
     if (soc_->identity_entropy_taken) soc_->identity_entropy = random_word();
     if (soc_->identity_ready != ready_ && !in_reset_) {
