@@ -134,7 +134,8 @@ async def test_half_a_magic_then_silence_is_cut_off(board: str, witness, port: i
 
 
 @pytest.mark.parametrize(("port", "data"), [
-    (MANAGEMENT, b"\x0c"), (MANAGEMENT, b"\x0d\x02\0\0\0ip"), (MANAGEMENT, b"\x41\x01"), (MANAGEMENT, b"\x09\xff\0\0\0x"),
+    (MANAGEMENT, b"\x0c"), (MANAGEMENT, b"\x0d\x02\0\0\0ip"), (MANAGEMENT, b"\x41\x01"),
+    (MANAGEMENT, b"\x09\xff\0\0\0x"),
     (SESSION, b"\x02"), (SESSION, b"\x02\0\0\0\x64\0\0\0\x03")])
 async def test_half_a_request_then_silence_is_cut_off(board: str, witness, port: int, data: bytes) -> None:
     await send_bad(board, port, MAGIC[port] + data)
@@ -158,7 +159,7 @@ async def test_hundred_connections_at_once_leave_the_board_serving(board: str, w
 
 
 async def test_client_that_never_reads_slows_nobody(board: str, witness) -> None:
-    reader, writer = await asyncio.open_connection(board, MANAGEMENT, limit=1)
+    _, writer = await asyncio.open_connection(board, MANAGEMENT, limit=1)
     writer.transport.pause_reading()
     writer.write(MAGIC[MANAGEMENT] + b"\x01" * 50)  # asks for the whole log fifty times
     await serves(board)

@@ -26,7 +26,8 @@ def get_argparser() -> argparse.ArgumentParser:
     parser.add_argument("--once", action="store_true",
                         help=f"end when the collision was seen in the log; status 1 if it was not within "
                              f"{SEEN_WITHIN:g} s of readiness")
-    parser.add_argument("--address", default="127.0.0.1", help="loopback address of all programs (default: %(default)s)")
+    parser.add_argument("--address", default="127.0.0.1",
+                        help="loopback address of all programs (default: %(default)s)")
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error arose")
     parser.add_argument("--directory", type=Path, default=Path("build/run"),
                         help="where the programs keep their files (default: %(default)s)")
