@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from corelog.coredevice.requests import DeviceError
-from corelog.wire.cursor import Tracker
+from corelog.wire.cursor import Forgotten, Tracker
 from corelog.wire.errors import ProtocolError
 from corelog.wire.frames import Header
 from corelog.wire.stream import Item, Parser, SubscribeRefused
@@ -56,10 +56,10 @@ class Subscription:
             data = await self._reader.read(READ_SIZE)
         return self._parser.feed(data) if data else None
 
-    def __aiter__(self) -> AsyncIterator[list[Item]]:
+    def __aiter__(self) -> AsyncIterator[list[Item | Forgotten]]:
         return self._batches()
 
-    async def _batches(self) -> AsyncIterator[list[Item]]:
+    async def _batches(self) -> AsyncIterator[list[Item | Forgotten]]:
         try:
             if self._pending:
                 batch, self._pending = self._pending, []

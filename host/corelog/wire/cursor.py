@@ -17,6 +17,15 @@ from corelog.wire.frames import RETAINED_UNKNOWN, Boot, Cursor, Level, Loss
 from corelog.wire.stream import Item, Records
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The device does not keep boot `boot_id` any more: what was written in it from `seq` on, if anything, is lost."""
+
+    origin: int
+    boot_id: int
+    seq: int
+
+
 @dataclass(slots=True)
 class Place:
     """Place in one boot of one origin: `seq` is the next record wanted, `retained` the errors and warnings before it.
@@ -58,9 +67,12 @@ class Tracker:
         """A new subscription begins: nothing may come of an origin before its boot frame."""
         self._live.clear()
 
-    def feed(self, items: Iterable[Item]) -> list[Item]:
-        """Returns the items with duplicates taken out and undeclared gaps put in. Raises ProtocolError."""
-        out: list[Item] = []
+    def feed(self, items: Iterable[Item]) -> list[Item | Forgotten]:
+        """Returns the items with duplicates taken out and undeclared gaps put in. Raises ProtocolError.
+
+        Every run of records in the result is of one origin.
+        """
+        out: list[Item | Forgotten] = []
         for item in items:
             if isinstance(item, Records):
                 self._records(item, out)
@@ -77,7 +89,7 @@ class Tracker:
             raise ProtocolError(f"records of origin {origin} before its boot frame")
         return self.places[origin]
 
-    def _boot(self, boot: Boot, out: list[Item]) -> None:
+    def _boot(self, boot: Boot, out: list[Item | Forgotten]) -> None:
         old = self.places.get(boot.origin)
         live = boot.origin in self._live
         self._live.add(boot.origin)
@@ -94,12 +106,14 @@ class Tracker:
         else:
             if old is not None and old.end is not None:
                 self._gap(old, boot.origin, old.end, out)
+            elif old is not None:
+                out.append(Forgotten(boot.origin, old.boot_id, old.seq))
             self.places[boot.origin] = Place(
                 boot.boot_id, boot.start_seq, boot.start_retained, boot.start_seq, previous=boot.previous, end=end
             )
         out.append(boot)
 
-    def _gap(self, place: Place, origin: int, to: int, out: list[Item]) -> None:
+    def _gap(self, place: Place, origin: int, to: int, out: list[Item | Forgotten]) -> None:
         """Records up to `to` will not come."""
         missing = to - place.seq
         if missing <= 0:
@@ -109,7 +123,7 @@ class Tracker:
             out.append(Loss(origin, place.seq, missing, missing, exact=False, declared=False))
         place.moved(to, RETAINED_UNKNOWN)
 
-    def _loss(self, loss: Loss, out: list[Item]) -> None:
+    def _loss(self, loss: Loss, out: list[Item | Forgotten]) -> None:
         place = self._place(loss.origin)
         end = loss.seq + loss.count
         if end <= place.seq:
@@ -121,14 +135,14 @@ class Tracker:
         place.moved(end, place.retained + loss.retained if known else RETAINED_UNKNOWN)
         out.append(loss)
 
-    def _records(self, run: Records, out: list[Item]) -> None:
+    def _records(self, run: Records, out: list[Item | Forgotten]) -> None:
         origins = run.origin
         begin = 0
         for end in [*(np.flatnonzero(origins[1:] != origins[:-1]) + 1).tolist(), len(run)]:
             self._of_one_origin(run[begin:end], int(origins[begin]), out)
             begin = end
 
-    def _of_one_origin(self, run: Records, origin: int, out: list[Item]) -> None:
+    def _of_one_origin(self, run: Records, origin: int, out: list[Item | Forgotten]) -> None:
         place = self._place(origin)
         if run.damaged.any():
             self._number_damaged(run, place)
@@ -149,7 +163,7 @@ class Tracker:
                 self._gap(place, origin, int(part.seq[0]), out)
                 self._deliver(part, place, out)
 
-    def _deliver(self, run: Records, place: Place, out: list[Item]) -> None:
+    def _deliver(self, run: Records, place: Place, out: list[Item | Forgotten]) -> None:
         last = len(run) - 1
         before = int(run.retained[last])
         if place.retained != RETAINED_UNKNOWN:  # the field has 32 bits only

@@ -1,0 +1,249 @@
+"""Turns a record stream into SiPyCo process lines (`LEVEL:name:message`), in bulk, cut into chunks for a pipe.
+
+Every chunk says which cursor it leads to, so that whoever knows how many lines got through knows where to resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from corelog.wire.cursor import Forgotten
+from corelog.wire.frames import ENCODING_UTF8, FLAG_TRUNCATED, RETAINED_UNKNOWN, Boot, Cursor, Level, Loss, Record
+from corelog.wire.stream import Item, Records
+from corelog.wire.text import TextRecord
+
+# a write of up to this much to a pipe is all or nothing (PIPE_BUF on Linux)
+CHUNK = 4096
+
+LEVEL_NAMES = {
+    Level.ERROR: "ERROR",
+    Level.WARN: "WARNING",
+    Level.INFO: "INFO",
+    Level.DEBUG: "DEBUG",
+    Level.TRACE: "TRACE",
+}
+OWN_NAME = "firmware.corelog"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole lines. `cursor`: where to resume once they are delivered, None if that does not change."""
+
+    data: bytes
+    lines: int
+    cursor: Cursor | None = None
+
+
+def logger_name(target: str) -> str:
+    """`runtime::rtio_mgt` -> `firmware.runtime.rtio_mgt`; a name has no colon and no line break."""
+    name = "firmware." + target.replace("::", ".")
+    return "".join("." if c in ":\n\r" else c for c in name).rstrip(".")
+
+
+def process_line(level: int, name: str, message: str) -> bytes:
+    """One message as a process line, or as `LEVEL<lines>` with as many."""
+    count = message.count("\n") + 1
+    mark = f"<{count}>" if count > 1 else ""
+    text = f"{LEVEL_NAMES[Level(level)]}{mark}:{name}:{message}\n"
+    # a str may hold what UTF-8 cannot (a lone surrogate)
+    return text.encode(errors="backslashreplace")
+
+
+def marks(origin: int, previous: bool) -> str:
+    """What stands before the message of a satellite or of the boot before this one."""
+    return (f"[satellite {origin}] " if origin else "") + ("[previous boot] " if previous else "")
+
+
+def record_message(record: Record, previous: bool = False) -> str:
+    """The message of a record with everything that has to be said about it."""
+    text = marks(record.origin, previous)
+    body = record.body
+    if record.damaged:
+        text += "[damaged] "
+    if record.encoding != ENCODING_UTF8:
+        text += f"[unknown encoding {record.encoding}] "
+        body = record.body.encode(errors="backslashreplace").hex()
+    elif record.undecodable:
+        text += "[undecodable] "
+    if record.truncated:
+        text += "[truncated] "
+    text += body
+    if record.repeat:
+        text += f" (repeated {record.repeat} more time{'s' if record.repeat > 1 else ''})"
+    return text
+
+
+def loss_message(loss: Loss, previous: bool = False) -> str:
+    """`N records lost (M errors or warnings) from device seq S`, with what is not certain about it."""
+    most = "" if loss.exact else "at most "
+    undeclared = "" if loss.declared else ", not declared by the device"
+    records = "record" if loss.count == 1 else "records"
+    return (
+        f"{marks(loss.origin, previous)}{loss.count} {records} lost ({most}{loss.retained} errors or warnings) "
+        f"from device seq {loss.seq}{undeclared}"
+    )
+
+
+def forgotten_message(item: Forgotten) -> str:
+    """Of a boot that is gone it is not known how much it wrote."""
+    return (
+        f"{marks(item.origin, False)}the device no longer keeps its boot {item.boot_id:016x}: "
+        f"what it wrote then from device seq {item.seq} on, if anything, is lost"
+    )
+
+
+def text_message(record: TextRecord) -> str:
+    """The message of a record that came as text."""
+    return ("[cut] " if record.cut else "") + ("[undecodable] " if record.undecodable else "") + record.body
+
+
+class _Prefixes(dict[bytes, bytes]):
+    """target -> `LEVEL:firmware.target:` and the marks, for one level, origin and boot; grows with the targets."""
+
+    LIMIT = 4096
+
+    def __init__(self, level: int, mark: str) -> None:
+        super().__init__()
+        self._level, self._mark = level, mark
+
+    def __missing__(self, target: bytes) -> bytes:
+        if len(self) >= self.LIMIT:
+            self.clear()
+        name = logger_name(target.decode(errors="backslashreplace"))
+        prefix = process_line(self._level, name, self._mark)[:-1]
+        self[target] = prefix
+        return prefix
+
+
+@dataclass(slots=True)
+class _Origin:
+    boot_id: int
+    previous: bool
+    retained: int
+
+
+class LineMaker:
+    """Feed it the items of a `Tracker`; it gives chunks in order.
+
+    Boots: a boot that is new to this LineMaker (`known` holds the ones it starts with) is announced.
+    """
+
+    def __init__(self, known: Iterable[Cursor] = ()) -> None:
+        self._origins = {c.origin: _Origin(c.boot_id, False, c.retained) for c in known}
+        self._prefixes: dict[tuple[int, int, bool], _Prefixes] = {}
+        self._panics: set[int] = set()
+        self.records = self.lost = 0
+
+    def forget(self) -> None:
+        """The cursors it started with are void: every boot is new."""
+        self._origins.clear()
+
+    def feed(self, items: Iterable[Item | Forgotten]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for item in items:
+            if isinstance(item, Records):
+                self._run(item, chunks)
+            elif isinstance(item, Loss):
+                self._loss(item, chunks)
+            elif isinstance(item, Boot):
+                self._boot(item, chunks)
+            elif isinstance(item, Forgotten):
+                # no cursor: it changes with the boot that comes next
+                chunks.append(Chunk(process_line(Level.WARN, OWN_NAME, forgotten_message(item)), 1))
+        return chunks
+
+    def _boot(self, boot: Boot, chunks: list[Chunk]) -> None:
+        known = self._origins.get(boot.origin)
+        self._origins[boot.origin] = _Origin(boot.boot_id, boot.previous, boot.start_retained)
+        new = known is None or known.boot_id != boot.boot_id
+        where, identity = marks(boot.origin, boot.previous), f"boot id {boot.boot_id:016x}"
+        if boot.previous and boot.panicked and boot.boot_id not in self._panics:
+            self._panics = {boot.boot_id}
+            text = f"{where}the device panicked; what it wrote last follows, {identity}"
+            line = process_line(Level.WARN, OWN_NAME, text)
+        elif new and not boot.previous:
+            line = process_line(Level.INFO, OWN_NAME, f"{where}device booted, {identity}")
+        else:
+            return
+        chunks.append(Chunk(line, 1, Cursor(boot.origin, boot.boot_id, boot.start_seq, boot.start_retained)))
+
+    def _loss(self, loss: Loss, chunks: list[Chunk]) -> None:
+        origin = self._origins[loss.origin]
+        self.lost += loss.count
+        known = origin.retained != RETAINED_UNKNOWN and loss.exact
+        origin.retained = origin.retained + loss.retained if known else RETAINED_UNKNOWN
+        line = process_line(Level.WARN, OWN_NAME, loss_message(loss, origin.previous))
+        chunks.append(Chunk(line, 1, Cursor(loss.origin, origin.boot_id, loss.seq + loss.count, origin.retained)))
+
+    def _run(self, run: Records, chunks: list[Chunk]) -> None:
+        """The run is of one origin: a Tracker cuts it so."""
+        self.records += len(run)
+        number = int(run.origin[0])
+        origin = self._origins[number]
+        seq = run.seq.tolist()
+        after = (run.retained + (run.level <= Level.WARN)).tolist()
+        blob = None
+        special = (run.flags & FLAG_TRUNCATED) | run.repeat | run.damaged | run.encoding
+        if not special.any():
+            blob = self._plain(run, number, origin.previous)
+        if blob is None:  # something in it needs a closer look: record by record
+            for i, record in enumerate(run):
+                message = record_message(record, origin.previous)
+                line = process_line(record.level, logger_name(record.target), message)
+                cursor = self._cursor(number, origin, seq[i], None if record.damaged else after[i])
+                chunks.append(Chunk(line, message.count("\n") + 1, cursor))
+            return
+        pos = done = 0
+        while pos < len(blob):
+            end = blob.rfind(b"\n", pos, pos + CHUNK) + 1 or blob.find(b"\n", pos) + 1
+            lines = blob.count(b"\n", pos, end)
+            done += lines
+            cursor = self._cursor(number, origin, seq[done - 1], after[done - 1])
+            chunks.append(Chunk(blob[pos:end], lines, cursor))
+            pos = end
+
+    @staticmethod
+    def _cursor(number: int, origin: _Origin, seq: int, after: int | None) -> Cursor:
+        """Cursor after record `seq`; `after`: errors and warnings up to and with it, modulo 2^32, None if unknown.
+
+        They are continued to 64 bits where the count before is known.
+        """
+        if after is None:
+            origin.retained = RETAINED_UNKNOWN
+        elif origin.retained != RETAINED_UNKNOWN:
+            high = origin.retained & ~0xFFFFFFFF
+            origin.retained = high + after + ((1 << 32) if high + after < origin.retained else 0)
+        else:
+            origin.retained = after
+        return Cursor(number, origin.boot_id, seq + 1, origin.retained)
+
+    def _plain(self, run: Records, origin: int, previous: bool) -> bytes | None:
+        """All lines of a run, one each; None if a message has several lines or is not UTF-8."""
+        prefixes = {level: self._prefix(level, origin, previous) for level in Level}
+        data = run.data
+        parts: list[bytes] = []
+        append = parts.append
+        texts = run.starts + 40
+        bodies = texts + run.target_length
+        ends = bodies + run.body_length
+        rows = zip(run.level.tolist(), texts.tolist(), bodies.tolist(), ends.tolist(), strict=True)
+        for level, text, body, end in rows:
+            append(prefixes[level][data[text:body]])
+            append(data[body:end])
+            append(b"\n")
+        blob = b"".join(parts)
+        if blob.count(b"\n") != len(run):
+            return None
+        if not blob.isascii():
+            try:
+                blob.decode()
+            except UnicodeDecodeError:
+                return None
+        return blob
+
+    def _prefix(self, level: int, origin: int, previous: bool) -> _Prefixes:
+        key = (level, origin, previous)
+        if key not in self._prefixes:
+            self._prefixes[key] = _Prefixes(level, marks(origin, previous))
+        return self._prefixes[key]

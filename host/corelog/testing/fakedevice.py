@@ -1,0 +1,390 @@
+"""A core device's management socket without the device: the protocol over a naive model, with faults on demand.
+
+For tests of what talks to a device. It shows how a device may behave, not how ours does: for that there is the
+simulated board.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import struct
+import time
+import zlib
+from dataclasses import dataclass, field
+from typing import Self
+
+from corelog.testing.ring import BootLog, BootReader, Kept
+from corelog.wire import frames, mgmt
+from corelog.wire.frames import Boot, Cursor, From, Header, Heartbeat, Level
+from corelog.wire.mgmt import Capability, DebugKind, Identity, Reply, Request
+
+FIELD_LIMIT = 16 << 20
+_LEVELS = {1: "ERROR", 2: " WARN", 3: " INFO", 4: "DEBUG", 5: "TRACE"}
+
+
+@dataclass(slots=True)
+class Faults:
+    """dribble: bytes per write of a stream (0: whole batches). cut_after: ends the next connection's stream after so
+    many bytes of it, once. refuse: closes every connection at once. mute: accepts and says nothing. old: knows only
+    the old protocol (`close`: ends the connection at an unknown code, `error`: answers Error)."""
+
+    dribble: int = 0
+    cut_after: int | None = None
+    refuse: bool = False
+    mute: bool = False
+    old: str = ""
+
+
+@dataclass(slots=True)
+class FakeDevice:
+    """`async with FakeDevice() as device: ... device.port ... device.write(...)`.
+
+    capacity: records kept per lane and boot. heartbeat: seconds. Origins 1 to 255 are satellites, on their first use.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    capacity: int = 1 << 30
+    heartbeat: float = 1.0
+    board_id: int = 0x0123456789ABCDEF
+    faults: Faults = field(default_factory=Faults)
+    config: dict[str, bytes] = field(default_factory=dict)
+    flashed: list[bytes] = field(default_factory=list)
+    connections: int = 0
+    boots: dict[int, BootLog] = field(default_factory=dict)  # origin -> present boot
+    previous: dict[int, BootLog] = field(default_factory=dict)
+    text: bytes = b""  # what GetLog gives, and PullLog takes away
+    _server: asyncio.Server | None = None
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.boots[0] = BootLog(random.getrandbits(64), self.capacity)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listens; the port stays the same when started again."""
+        self._server = await asyncio.start_server(self._accept, self.host, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self.drop()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._server.wait_closed()
+            self._server = None
+
+    def drop(self) -> None:
+        """Breaks every connection."""
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    @property
+    def log(self) -> BootLog:
+        """The present boot of the core device itself."""
+        return self.boots[0]
+
+    def now(self) -> int:
+        """Device time in us."""
+        return int((time.monotonic() - self._started) * 1e6)
+
+    def write(
+        self, level: int, target: str | bytes, body: str | bytes, origin: int = 0, repeat: int = 0,
+        truncated: bool = False, more: bool = False,
+    ) -> None:  # fmt: skip
+        """Writes a record. `more`: others follow at once, do not wake the subscribers yet."""
+        if origin not in self.boots:
+            self.boots[origin] = BootLog(random.getrandbits(64), self.capacity)
+        raw = [x.encode() if isinstance(x, str) else x for x in (target, body)]
+        self.boots[origin].write(level, raw[0], raw[1], self.now(), origin, repeat, truncated)
+        if not more:
+            self.wake()
+
+    def wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def flood(self, count: int, level: int = Level.INFO, body_length: int = 0, warn_every: int = 0) -> None:
+        """As the Debug request: `flood i/count`, padded with dots, every `warn_every`-th a warning."""
+        for i in range(count):
+            warn = warn_every and i % warn_every == warn_every - 1
+            body = f"flood {i}/{count}".ljust(body_length, ".")
+            self.write(Level.WARN if warn else level, "runtime::mgmt", body, more=True)
+        self.wake()
+
+    def add_text(self, text: bytes) -> None:
+        """Log text of the old protocol."""
+        self.text += text
+        self.wake()
+
+    def reboot(self, panic: str = "", keep: bool = True) -> None:
+        """New boot of the core device, all connections broken. keep: its memory survives."""
+        old = self.boots[0]
+        if panic:
+            self.write(Level.ERROR, "runtime::panic", panic)
+            old.panicked = True
+        self.previous = {0: old} if keep else {}
+        self.boots = {0: BootLog(random.getrandbits(64), self.capacity)}
+        self._started = time.monotonic()
+        self.drop()
+
+    # connections
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._connection(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._open.add(writer)
+        try:
+            if not self.faults.refuse:
+                await self._serve(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError, _HangUp):
+            pass
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.readexactly(len(mgmt.MAGIC) + 1) is None or self.faults.mute:
+            await reader.read()
+            return
+        writer.write(b"e")
+        while True:
+            code = (await reader.readexactly(1))[0]
+            if code >= Request.IDENTIFY and self.faults.old:
+                if self.faults.old == "close":
+                    raise _HangUp
+                writer.write(bytes([Reply.ERROR]))
+            elif code == Request.SUBSCRIBE:
+                await self._subscribe(reader, writer)
+            elif code == Request.PULL_LOG:
+                await self._pull(writer)
+            else:
+                writer.write(await self._answer(code, reader))
+            await writer.drain()
+
+    async def _answer(self, code: int, reader: asyncio.StreamReader) -> bytes:
+        success, error = bytes([Reply.SUCCESS]), bytes([Reply.ERROR])
+        if code == Request.GET_LOG:
+            return bytes([Reply.LOG_CONTENT]) + mgmt.blob(self.log_text())
+        if code == Request.CLEAR_LOG:
+            self.text = b""
+            self.log.kept.clear()
+            return success
+        if code == Request.REBOOT:
+            asyncio.get_running_loop().call_soon(self.reboot)
+            return bytes([Reply.REBOOT_IMMINENT])
+        if code == Request.DEBUG_ALLOCATOR:
+            return b""
+        if code == Request.FLASH:
+            image = await _field(reader)
+            if len(image) < 4 or struct.unpack("<I", image[-4:])[0] != zlib.crc32(image[:-4]):
+                return error
+            self.flashed.append(image)
+            return bytes([Reply.REBOOT_IMMINENT])
+        if code == Request.CONFIG_READ:
+            key = (await _field(reader)).decode()
+            return bytes([Reply.CONFIG_DATA]) + mgmt.blob(self.config[key]) if key in self.config else error
+        if code == Request.CONFIG_WRITE:
+            key, value = (await _field(reader)).decode(), await _field(reader)
+            self.config[key] = value
+            return success
+        if code == Request.CONFIG_REMOVE:
+            self.config.pop((await _field(reader)).decode(), None)
+            return success
+        if code == Request.CONFIG_ERASE:
+            self.config.clear()
+            return success
+        if code == Request.IDENTIFY:
+            capabilities = Capability.SUBSCRIBE | Capability.DEBUG
+            return mgmt.identity_reply(
+                Identity(self.board_id, self.log.boot_id, self.now(), capabilities, "fake;gateware", "fake;firmware")
+            )
+        if code == Request.DEBUG:
+            return self._debug(await reader.readexactly(19))
+        raise _HangUp
+
+    def _debug(self, fields: bytes) -> bytes:
+        kind, level, _, length, _, count, warn_every, _ = struct.unpack("<BBBHHIII", fields)
+        if kind == DebugKind.PANIC:
+            self.reboot(panic="panic at fake: on request")
+            raise _HangUp
+        if kind == DebugKind.FLOOD:
+            self.flood(count, level, length, warn_every)
+        elif kind == DebugKind.BENCH:
+            self.write(Level.INFO, "runtime::bench", f"log_write: median {count} worst {count} cycles")
+        else:
+            return bytes([Reply.ERROR])
+        return bytes([Reply.SUCCESS])
+
+    def log_text(self) -> bytes:
+        """All that is kept, as text of the old protocol."""
+        lines = [text_line(k.record.time, k.record.level, k.record.target, k.record.body)
+                 for k in self.log.kept.values()]  # fmt: skip
+        return b"".join(lines) + self.text
+
+    async def _pull(self, writer: asyncio.StreamWriter) -> None:
+        seq = self.log.oldest
+        while True:
+            news = self._news
+            kept = [k.record for s, k in self.log.kept.items() if s >= seq]
+            seq = self.log.produced
+            text = b"".join(text_line(r.time, r.level, r.target, r.body) for r in kept) + self.text
+            self.text = b""
+            if text:
+                await self._send(writer, mgmt.blob(text))
+            await _wait(news, writer, self.heartbeat)
+
+    async def _subscribe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        start, level, origin_count, cursor_count = struct.unpack("<BBBB3x", await reader.readexactly(7))
+        origins = set(await reader.readexactly(origin_count))
+        cursors: dict[int, Cursor] = {}
+        for _ in range(cursor_count):
+            cursor = Cursor(*struct.unpack("<B7xQQQ", await reader.readexactly(32)))
+            cursors[cursor.origin] = cursor
+        if start > From.CURSORS or not Level.ERROR <= level <= Level.TRACE:
+            writer.write(bytes([Reply.ERROR]))
+            raise _HangUp
+        stream = Stream(self, From(start), level, origins, cursors)
+        await self._send(writer, stream.header())
+        while True:
+            news = self._news
+            while data := stream.read():
+                await self._send(writer, data)
+            await _wait(news, writer, self.heartbeat)
+            await self._send(writer, stream.heartbeats())
+
+    async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        if self.faults.cut_after is not None:
+            part = data[: self.faults.cut_after]
+            self.faults.cut_after -= len(part)
+            if len(part) < len(data):
+                self.faults.cut_after = None
+                writer.write(part)
+                await writer.drain()
+                raise _HangUp
+        step = self.faults.dribble or len(data) or 1
+        for pos in range(0, len(data), step):
+            writer.write(data[pos : pos + step])
+            await writer.drain()
+            if self.faults.dribble:
+                await asyncio.sleep(0)
+
+
+class Stream:
+    """What one subscriber gets, as bytes."""
+
+    def __init__(
+        self, device: FakeDevice, start: From, level: int, origins: set[int], cursors: dict[int, Cursor]
+    ) -> None:
+        self._device, self._start, self._level = device, start, level
+        self._origins, self._cursors = origins, cursors
+        self._readers: dict[int, list[tuple[BootReader, bool, bool]]] = {}  # origin -> (reader, previous, announced)
+        self._beat = time.monotonic()
+
+    def header(self) -> bytes:
+        device, log = self._device, self._device.log
+        cursor = self._cursors.get(0)
+        known = {log.boot_id} | {b.boot_id for b in device.previous.values()}
+        unknown = self._start == From.CURSORS and cursor is not None and cursor.boot_id not in known
+        ahead = cursor is not None and cursor.boot_id == log.boot_id and cursor.seq > log.produced
+        header = Header(log.boot_id, device.now(), log.oldest, log.produced, unknown, ahead)
+        return frames.encode_header(header) + self.read()
+
+    def _add(self, origin: int) -> None:
+        """Starts an origin: which boots, and where in the first."""
+        device, cursor = self._device, self._cursors.get(origin) if self._start == From.CURSORS else None
+        logs = [(device.previous[origin], True)] if origin in device.previous else []
+        logs.append((device.boots[origin], False))
+        if self._start == From.NOW:
+            log = device.boots[origin]
+            self._readers[origin] = [(BootReader(log, origin, self._level, log.produced), False, False)]
+            return
+        boots = [log.boot_id for log, _ in logs]
+        if cursor is not None and cursor.boot_id in boots:
+            logs = logs[boots.index(cursor.boot_id) :]
+            log, previous = logs.pop(0)
+            seq, retained = cursor.seq, cursor.retained
+            if seq > log.produced:
+                seq, retained = log.produced, frames.RETAINED_UNKNOWN
+            first = [(BootReader(log, origin, self._level, seq, retained), previous, False)]
+        else:
+            first = []
+        self._readers[origin] = first + [
+            (BootReader(log, origin, self._level, log.oldest), previous, False) for log, previous in logs
+        ]
+
+    def read(self, limit: int = 512) -> bytes:
+        """The next frames; empty if there are none now."""
+        parts: list[bytes] = []
+        for origin in list(self._device.boots):
+            if self._origins and origin not in self._origins:
+                continue
+            if origin not in self._readers:
+                self._add(origin)
+            readers = self._readers[origin]
+            while readers:
+                reader, previous, announced = readers[0]
+                if not announced:
+                    readers[0] = (reader, previous, True)
+                    log = reader.log
+                    parts.append(frames.encode_boot(Boot(
+                        origin, log.boot_id, log.oldest, log.produced, reader.seq,
+                        reader.retained, previous, log.panicked)))  # fmt: skip
+                parts += [i.frame if isinstance(i, Kept) else frames.encode_loss(i) for i in reader.read(limit)]
+                if not previous or reader.behind:
+                    break
+                readers.pop(0)
+        return b"".join(parts)
+
+    def heartbeats(self) -> bytes:
+        """Heartbeats, if they are due."""
+        now = time.monotonic()
+        if now - self._beat < self._device.heartbeat * 0.9:
+            return b""
+        self._beat = now
+        return b"".join(
+            frames.encode_heartbeat(Heartbeat(origin, self._device.now(), self._device.boots[origin].produced))
+            for origin in self._readers
+        )
+
+
+def text_line(time_us: int, level: int, target: str, body: str) -> bytes:
+    """A record in the text form of the old protocol."""
+    return f"[{time_us // 1_000_000:6}.{time_us % 1_000_000:06}s] {_LEVELS[level]}({target}): {body}\n".encode()
+
+
+class _HangUp(Exception):
+    pass
+
+
+async def _field(reader: asyncio.StreamReader) -> bytes:
+    (length,) = struct.unpack("<I", await reader.readexactly(4))
+    if length > FIELD_LIMIT:
+        raise _HangUp
+    return await reader.readexactly(length)
+
+
+async def _wait(news: asyncio.Event, writer: asyncio.StreamWriter, seconds: float) -> None:
+    if writer.is_closing():
+        raise _HangUp
+    try:
+        async with asyncio.timeout(seconds):
+            await news.wait()
+    except TimeoutError:
+        pass
