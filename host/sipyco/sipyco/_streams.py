@@ -1,0 +1,163 @@
+"""Lines in and out of byte streams, many per wake-up: splitting what arrives, and queueing what a peer reads late."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+READ_SIZE = 256 * 1024
+"""Bytes taken from a stream at once: hundreds of lines per wake-up when it is busy."""
+
+
+CLIENT_LINE_LIMIT = 100 * 1024 * 1024
+"""Longest line a client accepts, in bytes."""
+
+
+class LineTooLong(ValueError):
+    """A peer sent a line above the limit."""
+
+
+class LineSplitter:
+    """Turns chunks of bytes into whole lines. Holds at most one unfinished line of up to `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes, without their newline. LineTooLong if one exceeds the limit."""
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if lines:
+            if self._parts:
+                self._parts.append(lines[0])
+                lines[0] = b"".join(self._parts)
+            self._parts = [rest] if rest else []
+            self._size = len(rest)
+            if len(data) > self._limit or len(lines[0]) > self._limit:
+                self._check(max(map(len, lines)))
+        elif rest:
+            self._parts.append(rest)
+            self._size += len(rest)
+        self._check(self._size)
+        return lines
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise LineTooLong(f"a line is longer than {self._limit} bytes")
+
+    def rest(self) -> bytes:
+        """The line that was begun and not ended."""
+        return b"".join(self._parts)
+
+
+class Outbox:
+    """Lines for one peer, in order, sent many at a time; what the peer does not take is kept up to a limit.
+
+    While the peer reads, lines go to the transport in batches, once per turn of the event loop. When the transport
+    holds `high_water` bytes the peer is *stalled* and lines wait here, at most `max_lines` and `max_bytes` of them
+    (one line is always accepted). `put` then refuses, and `refill` is called as soon as there is room again, to
+    return the lines that shall stand where the refused ones are missing.
+
+    `serve` (or `run`) must be awaited for as long as the connection lives.
+    """
+
+    def __init__(self, writer: asyncio.StreamWriter, max_lines: int, max_bytes: int, high_water: int,
+                 refill: Callable[[], list[bytes]]) -> None:
+        self._writer = writer
+        self._transport = writer.transport
+        self._transport.set_write_buffer_limits(high=high_water, low=high_water // 2)
+        self._high_water = high_water
+        self._max_lines = max_lines
+        self._max_bytes = max_bytes
+        self._refill = refill
+        self._lines: deque[bytes] = deque()
+        self._bytes = 0
+        self._scheduled = False
+        self._stalled = False
+        self._refused = False
+        self._stall_begins = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def put(self, line: bytes) -> bool:
+        """Queue a line with its newline. False if it was refused for lack of room."""
+        if self._refused:
+            return False
+        if len(self._lines) >= self._max_lines or (self._lines and self._bytes + len(line) > self._max_bytes):
+            self._flush()
+            if self._stalled and self._lines:
+                self._refused = True
+                return False
+        self._lines.append(line)
+        self._bytes += len(line)
+        if not self._scheduled and not self._stalled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush_scheduled)
+        return True
+
+    def clear(self) -> None:
+        """Forget the waiting lines. Those the transport has are sent all the same."""
+        self._lines.clear()
+        self._bytes = 0
+
+    def _flush_scheduled(self) -> None:
+        self._scheduled = False
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._stalled or not self._lines or self._transport.is_closing():
+            return
+        lines, self._lines, self._bytes = self._lines, deque(), 0
+        self._writer.write(lines[0] if len(lines) == 1 else b"".join(lines))
+        if self._transport.get_write_buffer_size() > self._high_water:
+            self._stalled = True
+            self._stall_begins.set()
+
+    async def run(self) -> None:
+        """Resume sending after each stall. Ends with ConnectionError when the peer has gone."""
+        while True:
+            await self._stall_begins.wait()
+            self._stall_begins.clear()
+            await self._writer.drain()
+            self._stalled = False
+            self._flush()
+            if self._refused:  # now there is room, even if the peer stalled again at once
+                self._refused = False
+                for line in self._refill():
+                    self.put(line)
+
+    async def serve(self, reader: asyncio.StreamReader) -> None:
+        """Send until the peer closes its side; what it sends meanwhile is ignored."""
+        sender = asyncio.create_task(self.run())
+        sender.add_done_callback(lambda _: self._transport.abort())
+        try:
+            while await reader.read(READ_SIZE):
+                pass
+        finally:
+            sender.cancel()
+            await asyncio.wait([sender])
+            if not sender.cancelled() and (error := sender.exception()) is not None:
+                raise error
+
+
+async def for_each_line(reader: asyncio.StreamReader, take: Callable[[bytes], None]) -> None:
+    """Call `take(line)` for each line until the connection ends, in whichever way."""
+    splitter = LineSplitter(CLIENT_LINE_LIMIT)
+    while True:
+        try:
+            data = await reader.read(READ_SIZE)
+        except OSError:
+            return
+        if not data:
+            return
+        for line in splitter.feed(data):
+            take(line)
+
+
+async def close_client(writer: asyncio.StreamWriter) -> None:
+    """Close a client's connection; that the server has gone before is no error."""
+    writer.close()
+    try:
+        await asyncio.wait_for(writer.wait_closed(), 1.0)
+    except (OSError, TimeoutError):
+        writer.transport.abort()

@@ -1,0 +1,13 @@
+"""Remote procedure calls: a server makes objects' methods callable, a client has them as its own.
+
+`Server` (or `simple_server_loop` for a whole program) and three clients: `Client` blocks, `AsyncioClient` has
+coroutines, `BestEffortClient` blocks and goes on without a server. Several named targets share a port.
+"""
+
+from sipyco._rpc_clients import AsyncioClient, BestEffortClient, Client
+from sipyco._rpc_protocol import AutoTarget, IncompatibleServer
+from sipyco._rpc_server import Server, simple_server_loop
+
+__all__ = [
+    "AsyncioClient", "AutoTarget", "BestEffortClient", "Client", "IncompatibleServer", "Server", "simple_server_loop",
+]
