@@ -66,11 +66,11 @@ def record_message(record: Record, previous: bool = False) -> str:
         body = record.body.encode(errors="backslashreplace").hex()
     elif record.undecodable:
         text += "[undecodable] "
-    if record.truncated:
-        text += "[truncated] "
     text += body
+    if record.truncated:
+        text += "... (truncated)"
     if record.repeat:
-        text += f" (repeated {record.repeat} more time{'s' if record.repeat > 1 else ''})"
+        text += " (repeated once)" if record.repeat == 1 else f" (repeated {record.repeat} times)"
     return text
 
 

@@ -18,7 +18,7 @@ from corelog.wire.frames import Level
 LONGEST_CHUNK = 4 << 20
 LONGEST_LINE = 1 << 16
 
-_PREFIX = re.compile(r"\[ *([0-9]{1,12})\.([0-9]{6})s\] +(ERROR|WARN|INFO|DEBUG|TRACE)\(([^()\n]*)\): ?")
+_PREFIX = re.compile(r"\[ *([0-9]{1,14})\.([0-9]{6})s\] +(ERROR|WARN|INFO|DEBUG|TRACE)\(([^()\n]*)\): ?")
 
 
 @dataclass(frozen=True, slots=True)
