@@ -18,7 +18,7 @@ JOBS = 2
 CONFIGURATION = f'`verilator_config\npublic_flat_rd -module "{TOP}" -var "main_ram"\n'
 VERILATOR_OPTIONS = (
     *("--cc", "--top-module", TOP, "--prefix", PREFIX, "-O3", "--noassert", "--no-timing"),
-    *("--x-assign", "fast", "--x-initial", "fast"),
+    *("--x-assign", "fast", "--x-initial", "fast", "--timescale", "1ns/1ps"),
     # LiteX's Verilog is generated: its style is no news, and warnings about it would hide everything else.
     *("-Wno-lint", "-Wno-style", "-Wno-COMBDLY"),
 )

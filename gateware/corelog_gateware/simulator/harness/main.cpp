@@ -131,7 +131,7 @@ int main(int argc, char **argv) {
         die_with(options.parent);
         run(options);
     } catch (const std::exception &error) {
-        fprintf(stderr, "corelog board: %s\n", error.what());
+        fprintf(stderr, "corelog board: error: %s\n", error.what());
         return 1;
     }
     return 0;
