@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from support.session_model import ModelDevice
-
 from corelog.language.core import timeline, tracing
 from corelog.language.timeline import Timeline
 from corelog.wire.session import Done, Program
+from support.session_model import ModelDevice
 
 
 class ModelCore:

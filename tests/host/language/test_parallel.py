@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.model_core import OnModel, emit
 
 from corelog.experiment import at_mu, delay_mu, kernel, now_mu, parallel, portable, sequential
+from support.model_core import OnModel, emit
 
 counter = itertools.count()
 

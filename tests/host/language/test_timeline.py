@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.model_core import ModelCore, emit
 
 from corelog.experiment import at_mu, delay_mu, now_mu, rpc
 from corelog.language.core import timeline
 from corelog.language.timeline import MuTime
 from corelog.wire.session import Program
+from support.model_core import ModelCore, emit
 
 
 def run(body: Callable[[], Any], core: ModelCore | None = None) -> tuple[Any, ModelCore]:
@@ -63,7 +63,7 @@ def test_time_behaves_as_an_int() -> None:
         assert str(time) == "5003" and hash(time) == hash(5003) and list(range(5003))[time - 1] == 5002
         assert repr(time) == "MuTime(5000+3)"
         with pytest.raises(TypeError):
-            time + 1.5  # noqa: B018
+            time + 1.5
 
     run(body)
 

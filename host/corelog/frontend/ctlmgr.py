@@ -1,0 +1,86 @@
+"""`corelog ctlmgr`: the controller manager."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+
+from corelog.ctlmgr.manager import ControllerManager, ControllerManagerRPC, MasterLink
+from corelog.frontend import logs
+from corelog.frontend.common import CommandError, command, port, seconds
+from sipyco import common_args
+from sipyco.logs import LogForwarder
+from sipyco.pc_rpc import Server
+from sipyco.tools import SignalHandler, SimpleSSLConfig
+
+READY = "ARTIQ controller manager is now running."  # supervisors wait for exactly this line
+QUEUE_RECORDS = 100_000
+
+
+def get_argparser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="corelog ctlmgr", description="Controller manager: runs the controllers that the master's device database "
+                                           "has for this machine, and sends what they log to the master.")
+    common_args.verbosity_args(parser)
+    group = parser.add_argument_group("master")
+    group.add_argument("-s", "--server", default="localhost", metavar="HOST", help="the master (default: %(default)s)")
+    group.add_argument("--port-notify", type=port, default=3250, help="default: %(default)s")
+    group.add_argument("--port-logging", type=port, default=1066, help="default: %(default)s")
+    group.add_argument("--ssl", nargs=3, metavar=("CERT", "KEY", "PEER"),
+                       help="use TLS with the master and for the own port")
+    group.add_argument("--retry-master", type=seconds, default=5.0, metavar="S",
+                       help="seconds between attempts to reach the master (default: %(default)s)")
+    parser.add_argument("--host-filter", metavar="IP",
+                        help="run the controllers of this host (default: the local address of the master's connection)")
+    common_args.simple_network_args(parser, [("control", "control", 3249)])
+    logs.log_file_args(parser)
+    return parser
+
+
+async def run(args: argparse.Namespace) -> None:
+    """Runs until a signal or the terminate RPC ends it; ends its controllers."""
+    signals = SignalHandler()
+    signals.setup()
+    ssl = SimpleSSLConfig(*args.ssl) if args.ssl else None
+    forwarder = LogForwarder(args.server, args.port_logging, args.retry_master, QUEUE_RECORDS, ssl)
+    logs.start(args, f"ctlmgr({socket.gethostname()})", forwarder)
+    forwarder.start()
+    manager = ControllerManager(args.host_filter, getattr(forwarder, "wait_room", _no_wait))
+    link = MasterLink(manager, args.server, args.port_notify, args.retry_master, ssl)
+    rpc = Server({"ctlmgr": ControllerManagerRPC(manager)}, builtin_terminate=True)
+    try:
+        try:
+            await rpc.start(common_args.bind_address_from_args(args), args.port_control, ssl)
+        except OSError as error:
+            raise CommandError(f"cannot listen on port {args.port_control}: {error.strerror or error} "
+                               f"(is another controller manager running?)") from error
+        link.start()
+        print(READY, flush=True)
+        await asyncio.wait([asyncio.ensure_future(signals.wait_terminate()),
+                            asyncio.ensure_future(rpc.wait_terminate())], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await link.stop()
+        await manager.stop()
+        await rpc.stop()
+        logging.getLogger().removeHandler(forwarder)
+        await forwarder.stop()
+        signals.teardown()
+
+
+async def _no_wait() -> None:
+    """The ecosystem's own forwarder cannot say whether it has room."""
+
+
+@command("corelog ctlmgr")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    asyncio.run(run(get_argparser().parse_args(argv)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""`corelog master`: the experiment master."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from corelog import device_db
+from corelog.frontend import logs
+from corelog.frontend.common import CommandError, command
+from corelog.master.devices import DeviceDatabase
+from corelog.master.log import LogBroadcast
+from corelog.master.server import Master, Ports, make_broadcaster
+from sipyco import common_args
+from sipyco.tools import SignalHandler, SimpleSSLConfig
+
+READY = "ARTIQ master is now ready."  # supervisors wait for exactly this line
+
+
+def get_argparser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="corelog master", description="Experiment master: receives the log of all "
+                                     "programs and shows it to clients, holds the device database.")
+    common_args.simple_network_args(parser, [
+        ("notify", "notification", Ports.notify), ("control", "control", Ports.control),
+        ("logging", "remote logging", Ports.logging), ("broadcast", "broadcast", Ports.broadcast)], ssl=True)
+    group = parser.add_argument_group("databases")
+    group.add_argument("--device-db", default="device_db.py", metavar="FILE", help="default: %(default)s")
+    common_args.verbosity_args(parser)
+    logs.log_file_args(parser)
+    parser.add_argument("--name", help="name of this master, shown by clients")
+    return parser
+
+
+async def run(args: argparse.Namespace) -> None:
+    """Serves until a signal or the terminate RPC ends it."""
+    signals = SignalHandler()
+    signals.setup()
+    try:
+        master = await serve(args)
+        try:
+            print(READY, flush=True)
+            await asyncio.wait([asyncio.ensure_future(signals.wait_terminate()),
+                                asyncio.ensure_future(master.management.wait_terminate())],
+                               return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await master.stop()
+    finally:
+        signals.teardown()
+
+
+async def serve(args: argparse.Namespace) -> Master:
+    """Starts logging and the master. Raises CommandError."""
+    ssl = SimpleSSLConfig(*args.ssl) if args.ssl else None
+    ports = Ports(args.port_notify, args.port_control, args.port_logging, args.port_broadcast)
+    broadcaster = make_broadcaster()
+    logs.start(args, "master", LogBroadcast(broadcaster.broadcast))
+    try:
+        master = Master(DeviceDatabase(args.device_db), broadcaster, args.name)
+    except device_db.DeviceDBError as error:
+        raise CommandError(str(error)) from error
+    bind = common_args.bind_address_from_args(args)
+    try:
+        await master.start(bind, ports, ssl)
+    except OSError as error:
+        raise CommandError(f"cannot listen: {error.strerror or error} (ports {ports.logging}, {ports.broadcast}, "
+                           f"{ports.notify}, {ports.control}; is another master running?)") from error
+    return master
+
+
+@command("corelog master")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    asyncio.run(run(get_argparser().parse_args(argv)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
