@@ -25,7 +25,8 @@ class _Session:
     def __init__(self, host: str, port: int = wire.PORT):
         self.host = host
         self.port = port
-        self.hello: wire.Hello | None = None
+        self.device: wire.Hello | None = None
+        """What the device said of itself; None before the first connection."""
         self._counter_at = (0, 0.0)
 
     def _unreachable(self, error: BaseException) -> CoreException:
@@ -51,7 +52,7 @@ class _Session:
         if reply.version != wire.VERSION:
             raise CoreException(f"core device at {self.host} speaks version {reply.version} of the session protocol, "
                                 f"this program version {wire.VERSION}: update the older one")
-        self.hello = reply
+        self.device = reply
         self._counter_at = (reply.counter, time.monotonic())
         return reply
 
@@ -66,8 +67,8 @@ class _Session:
 
     def _deadline(self, program: wire.Program) -> float:
         """Seconds after which a Run of the program will not be answered any more."""
-        assert self.hello is not None
-        unit = self.hello.unit_fs * 1e-15
+        assert self.device is not None
+        unit = self.device.unit_fs * 1e-15
         counter, when = self._counter_at
         ahead = program.latest_at - counter if program.latest_at is not None else 0
         span = max(0.0, ahead * unit - (time.monotonic() - when)) + program.forward * unit
@@ -98,8 +99,8 @@ class SessionClient(_Session):
     def connect(self) -> wire.Hello:
         """Connects if there is no live connection. Raises CoreException if the device is not there or speaks another
         protocol."""
-        if self._socket is not None and self.hello is not None and not self._dropped():
-            return self.hello
+        if self._socket is not None and self.device is not None and not self._dropped():
+            return self.device
         self.close()
         try:
             self._socket = socket.create_connection((self.host, self.port), CONNECT_TIMEOUT)
@@ -164,54 +165,72 @@ class SessionClient(_Session):
         return bytes(data)
 
 
-class AsyncSessionClient(_Session):
-    """asyncio client: one connection, one request at a time."""
+class AsyncSession(_Session):
+    """asyncio client: one connection, one request at a time. `async with AsyncSession(address) as session:`"""
 
     _reader: asyncio.StreamReader
     _writer: asyncio.StreamWriter | None = None
 
+    def __init__(self, host: str, port: int = wire.PORT):
+        super().__init__(host, port)
+        self._lock = asyncio.Lock()
+
+    async def __aenter__(self) -> AsyncSession:
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
     async def connect(self) -> wire.Hello:
         """Connects and says Hello. Raises CoreException."""
-        self._lock = asyncio.Lock()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 self._reader, self._writer = await asyncio.open_connection(self.host, self.port)
                 _keep_alive(self._writer.get_extra_info("socket"))
                 self._writer.write(wire.MAGIC)
                 self._greeted(await self._reader.readexactly(1))
-                return self._is_hello(await self._request(wire.REQUEST_HELLO, b""))
         except (OSError, EOFError) as error:
             await self.close()
             raise self._unreachable(error) from None
         except BaseException:
             await self.close()
             raise
+        return await self.hello()
+
+    async def hello(self) -> wire.Hello:
+        """Asks the device what it is and where its counter stands. Raises CoreException."""
+        try:
+            return self._is_hello(await self._request(wire.REQUEST_HELLO, b"", CONNECT_TIMEOUT))
+        except (OSError, EOFError) as error:
+            raise self._unreachable(error) from None
 
     async def run(self, program: wire.Program) -> wire.Done | wire.Exceptional:
         """Plays the program; returns when its last event is submitted. Raises CoreException."""
-        if self._writer is None:
-            raise CoreException(f"not connected to the core device at {self.host}")
         try:
-            async with self._lock, asyncio.timeout(self._deadline(program)):
-                return self._is_result(await self._request(wire.REQUEST_RUN, program.encode()))
+            return self._is_result(await self._request(wire.REQUEST_RUN, program.encode(), self._deadline(program)))
         except (OSError, EOFError) as error:
-            await self.close()
             raise self._lost(error) from None
-        except BaseException:
-            await self.close()
-            raise
 
     async def close(self) -> None:
+        """Closes the connection; closing twice does no harm."""
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def _request(self, code: int, payload: bytes) -> wire.Reply:
-        assert self._writer is not None
-        self._writer.write(wire.encode_request(code, payload))
-        await self._writer.drain()
-        with _no_protocol_errors(self.host):
-            reply_code, length = wire.decode_header(await self._reader.readexactly(wire.HEADER_SIZE))
-            return wire.decode_reply(reply_code, await self._reader.readexactly(length))
+    async def _request(self, code: int, payload: bytes, timeout: float) -> wire.Reply:
+        """A reply that comes after the deadline would be taken for the next request's: the connection ends then."""
+        if self._writer is None:
+            raise CoreException(f"not connected to the core device at {self.host}")
+        try:
+            async with self._lock, asyncio.timeout(timeout):
+                self._writer.write(wire.encode_request(code, payload))
+                await self._writer.drain()
+                with _no_protocol_errors(self.host):
+                    reply_code, length = wire.decode_header(await self._reader.readexactly(wire.HEADER_SIZE))
+                    return wire.decode_reply(reply_code, await self._reader.readexactly(length))
+        except BaseException:
+            await self.close()
+            raise

@@ -48,8 +48,11 @@ class RotatedFile:
     def write(self, text: str) -> None:
         if self._handler.shouldRollover(logging.makeLogRecord({})):
             self._handler.doRollover()
-        self._handler.stream.write(text)
-        self._handler.stream.flush()
+        stream = self._handler.stream
+        if stream is None:
+            raise ValueError("the log file is closed")
+        stream.write(text)
+        stream.flush()
 
 
 class SourceFormatter(MultilineFormatter):
