@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import struct
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ class Behaviour:
     silent: bool = False
     drop_when_idle: bool = False
     connections: int = 0
+    dropped: threading.Event = field(default_factory=threading.Event)
 
 
 def frame(code: int, payload: bytes) -> bytes:
@@ -56,6 +58,9 @@ async def session_server(device: ModelDevice, behaviour: Behaviour) -> AsyncIter
                 if code == 2 and behaviour.drop_when_idle:
                     break
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        behaviour.dropped.set()
 
     def reply(code: int, payload: bytes) -> bytes | None:
         if code == 1:

@@ -182,6 +182,8 @@ async def test_connection_dropped_while_idle_is_replaced_without_an_error() -> N
     def action(bench: Bench) -> None:
         for _ in range(3):
             bench.pulses()
+            assert behaviour.dropped.wait(5.0)
+            behaviour.dropped.clear()
 
     behaviour = Behaviour(drop_when_idle=True)
     await on_bench(action, behaviour)
