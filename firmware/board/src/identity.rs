@@ -1,0 +1,68 @@
+//! Who this board is, why it started, and how to start it again.
+
+use crate::csr;
+use crate::register::{read, read64, write};
+
+/// Why the SoC was reset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResetCause {
+    PowerOn,
+    Requested,
+    Watchdog,
+}
+
+/// The board's own number, the same for ever.
+pub fn board_id() -> u64 {
+    read64(csr::IDENTITY_BOARD_ID_ADDR)
+}
+
+/// A random word, another one at every start at least.
+pub fn entropy() -> u32 {
+    read(csr::IDENTITY_ENTROPY_ADDR)
+}
+
+/// Why the SoC was reset last. An unknown value counts as power-on.
+pub fn reset_cause() -> ResetCause {
+    match read(csr::IDENTITY_RESET_CAUSE_ADDR) {
+        1 => ResetCause::Requested,
+        2 => ResetCause::Watchdog,
+        _ => ResetCause::PowerOn,
+    }
+}
+
+/// Resets the whole SoC; memory keeps its contents.
+pub fn reset() -> ! {
+    loop {
+        write(csr::IDENTITY_RESET_ADDR, 1);
+    }
+}
+
+/// Tells the outside that the firmware is up.
+pub fn set_ready() {
+    write(csr::IDENTITY_READY_ADDR, 1);
+}
+
+/// Writes the gateware's identity (`version;target`) into `buffer`; gives the text.
+pub fn gateware(buffer: &mut [u8; 128]) -> &str {
+    let mut len = 0;
+    for slot in buffer.iter_mut().take(csr::IDENTIFIER_MEM_WORDS) {
+        let byte = read(csr::IDENTIFIER_MEM_ADDR + 4 * len) as u8;
+        if byte == 0 {
+            break;
+        }
+        *slot = byte;
+        len += 1;
+    }
+    core::str::from_utf8(&buffer[..len]).unwrap_or("unreadable")
+}
+
+/// Resets the SoC (cause: watchdog) unless [`feed_watchdog`] is called at least every `seconds`.
+pub fn start_watchdog(seconds: u32) {
+    write(csr::WATCHDOG_PERIOD_ADDR, csr::CLOCK_FREQUENCY.saturating_mul(seconds));
+}
+
+/// Starts the watchdog's period anew.
+#[inline(always)]
+pub fn feed_watchdog() {
+    write(csr::WATCHDOG_FEED_ADDR, 1);
+}

@@ -1,0 +1,39 @@
+//! The board as the firmware sees it.
+//!
+//! Every address comes from the gateware's build ([`csr`]); nothing is retyped here. This crate holds all of the
+//! firmware's `unsafe` code, each with its reason. It serves one processor that takes no interrupts while a task
+//! runs: interrupt lines are looked at between tasks ([`cpu::pending`]).
+
+#![no_std]
+
+/// Addresses, sizes and interrupt numbers, generated from the gateware.
+#[allow(dead_code, missing_docs)]
+pub mod csr {
+    include!(env!("CORELOG_CSR"));
+}
+
+pub mod clock;
+pub mod cpu;
+pub mod ethernet;
+mod exclusive;
+pub mod identity;
+pub mod logging;
+pub mod memory;
+mod register;
+pub mod rtio;
+mod startup;
+pub mod storage;
+pub mod tasks;
+pub mod uart;
+
+pub use exclusive::Exclusive;
+
+#[doc(hidden)]
+pub const fn main_type(main: fn() -> !) -> fn() -> ! {
+    main
+}
+
+#[doc(hidden)]
+pub const fn exception_type(exception: fn(usize, usize, usize, usize) -> !) -> fn(usize, usize, usize, usize) -> ! {
+    exception
+}

@@ -1,0 +1,51 @@
+//! Values of single keys.
+
+use core::net::Ipv4Addr;
+
+use corelog_config::address::{gateway, ip, mac, Ip};
+use corelog_config::device_map::DeviceMap;
+
+#[test]
+fn device_map_names_channels_by_destination() {
+    let value = b"\x02\0\0\0\x05\0\0\0\x04\0\0\0ttl0\x01\0\x02\0\x04\0\0\0ttl1";
+    let map = DeviceMap::parse(value).unwrap();
+    assert_eq!(map.name(5), Some("ttl0"));
+    assert_eq!(map.name(0x2_0001), Some("ttl1"));
+    assert_eq!(map.name(1), None);
+    assert_eq!(DeviceMap::EMPTY.name(0), None);
+}
+
+#[test]
+fn device_map_cut_short_or_with_more_than_it_says_is_refused() {
+    let value = b"\x02\0\0\0\x05\0\0\0\x04\0\0\0ttl0\x01\0\x02\0\x04\0\0\0ttl1";
+    for length in 0..value.len() {
+        assert!(DeviceMap::parse(&value[..length]).is_none(), "length {length}");
+    }
+    assert!(DeviceMap::parse(&[value.as_slice(), b"x"].concat()).is_none());
+    assert!(DeviceMap::parse(b"\xff\xff\xff\xff\x05\0\0\0\xff\xff\xff\xffttl0").is_none());
+    assert!(DeviceMap::parse(b"\x01\0\0\0\x05\0\0\0\x01\0\0\0\xff").is_none(), "not UTF-8");
+}
+
+#[test]
+fn addresses() {
+    let address = Ipv4Addr::new(192, 168, 1, 70);
+    assert_eq!(ip(b"192.168.1.70"), Some(Ip::Static(address, None)));
+    assert_eq!(ip(b"192.168.1.70/24\n"), Some(Ip::Static(address, Some(24))));
+    assert_eq!(ip(b"use_dhcp"), Some(Ip::Dhcp));
+    for bad in ["", "192.168.1", "192.168.1.70/", "192.168.1.70/33", "use dhcp", "::1"] {
+        assert_eq!(ip(bad.as_bytes()), None, "{bad}");
+    }
+    assert_eq!(gateway(b"192.168.1.70"), Some(address));
+    assert_eq!(gateway(b"\xff"), None);
+}
+
+#[test]
+fn mac_addresses() {
+    assert_eq!(mac(b"02:00:00:00:00:21"), Some([2, 0, 0, 0, 0, 0x21]));
+    assert_eq!(mac(b"aa-BB-cc-dd-ee-ff"), Some([0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff]));
+    for bad in ["", "02:00:00:00:00", "02:00:00:00:00:21:01", "2:0:0:0:0:21", "01:00:00:00:00:01", "0g:00:00:00:00:01"]
+    {
+        assert_eq!(mac(bad.as_bytes()), None, "{bad}");
+    }
+    assert_eq!(mac(b"+2:00:00:00:00:21"), None);
+}

@@ -1,0 +1,118 @@
+//! Measures what the log costs, in cycles of the processor.
+
+use corelog_board::{cpu, memory, tasks, Exclusive};
+use corelog_log::Level;
+use embassy_futures::yield_now;
+use log::info;
+
+use crate::{logger, stream};
+
+/// Most samples of one measurement.
+const SAMPLES: usize = 1024;
+/// Records streamed at a time: about as many as fill a TCP segment.
+const BATCH: u32 = 12;
+
+static BUFFER: Exclusive<Option<(&'static mut [u32], &'static mut [u8])>> = Exclusive::new(None);
+
+/// Runs every measurement `count` times, at most [`SAMPLES`], and logs the results.
+pub async fn run(count: u32) {
+    let Some(Some((samples, frames))) =
+        BUFFER.with(|buffer| Some(buffer.take().unwrap_or_else(|| (memory::take_words(SAMPLES), memory::take(4096)))))
+    else {
+        return;
+    };
+    let used = &mut samples[..(count as usize).clamp(1, SAMPLES)];
+
+    measure(used, |_| {}).await;
+    let overhead = median(used);
+    measure(used, |i| match i % 2 {
+        0 => info!("a record without arguments, as many are"),
+        _ => info!("another record that has no arguments"),
+    })
+    .await;
+    report("record, no arguments", used, overhead);
+    measure(used, |i| {
+        let (i, data) = (core::hint::black_box(i), core::hint::black_box(0xC0FF_EE00_u32));
+        info!("channel {} got event {i} of {} in the queue, data {data:#010x}, all is well so far", i & 7, 1234);
+    })
+    .await;
+    report("record, four arguments", used, overhead);
+    measure(used, |_| info!("the same record again and again")).await;
+    report("record, repeated", used, overhead);
+    batches(used, frames).await;
+    report("stream a record (batch)", used, 0);
+    for sample in used.iter_mut() {
+        let start = cpu::cycles();
+        yield_now().await;
+        *sample = cpu::cycles().wrapping_sub(start);
+    }
+    report("idle loop", used, overhead);
+    delivery(used).await;
+    BUFFER.with(|buffer| *buffer = Some((samples, frames)));
+}
+
+async fn measure(samples: &mut [u32], mut f: impl FnMut(u32)) {
+    for (i, sample) in samples.iter_mut().enumerate() {
+        let start = cpu::cycles();
+        f(i as u32);
+        *sample = cpu::cycles().wrapping_sub(start);
+        if i % 8 == 7 {
+            yield_now().await;
+        }
+    }
+}
+
+/// Copies batches of fresh records out of the ring as a subscription does; a sample is a batch's cost per record.
+async fn batches(samples: &mut [u32], frames: &mut [u8]) {
+    for sample in samples {
+        let mut cursor = logger::read(|logs| logs.ring.newest());
+        write_batch();
+        *sample = logger::read(|logs| {
+            let start = cpu::cycles();
+            let fill = logs.ring.fill(&mut cursor, Level::Trace, frames);
+            let cost = cpu::cycles().wrapping_sub(start);
+            core::hint::black_box(fill);
+            cost / BATCH
+        });
+        yield_now().await;
+    }
+}
+
+fn write_batch() {
+    for i in 0..BATCH {
+        let (i, data) = (core::hint::black_box(i), core::hint::black_box(0xC0FF_EE00_u32));
+        info!("channel {} got event {i} of {} in the queue, data {data:#010x}, all is well so far", i & 7, 1234);
+    }
+}
+
+/// What it costs to get a record to a subscriber, network included, if there is one: busy cycles from records in the
+/// ring until all of them were taken, per record and subscriber.
+async fn delivery(samples: &mut [u32]) {
+    let readers = stream::subscribers();
+    if readers == 0 {
+        return;
+    }
+    let rounds = samples.len().min(32);
+    for sample in &mut samples[..rounds] {
+        write_batch();
+        let end = logger::read(|logs| logs.ring.next_seq());
+        let (start, idle) = (cpu::cycles(), tasks::idle_cycles());
+        while !stream::all_have(end) {
+            yield_now().await;
+        }
+        let idle = tasks::idle_cycles().wrapping_sub(idle);
+        *sample = cpu::cycles().wrapping_sub(start).wrapping_sub(idle) / (BATCH * readers);
+    }
+    report("deliver a record (batch, with TCP)", &mut samples[..rounds], 0);
+}
+
+fn median(samples: &mut [u32]) -> u32 {
+    samples.sort_unstable();
+    samples[samples.len() / 2]
+}
+
+fn report(name: &str, samples: &mut [u32], overhead: u32) {
+    let median = median(samples).saturating_sub(overhead);
+    let worst = samples.last().map_or(0, |worst| worst.saturating_sub(overhead));
+    info!("{name}: median {median} worst {worst} cycles");
+}

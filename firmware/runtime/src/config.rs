@@ -1,0 +1,218 @@
+//! The configuration: a copy in memory of the store, kept in step with it.
+
+use core::cell::RefCell;
+use core::ops::Range;
+
+use corelog_board::{memory, storage};
+use corelog_config::device_map::DeviceMap;
+use corelog_config::store::{self, Compaction};
+use critical_section::Mutex;
+use embassy_futures::yield_now;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use log::{error, warn};
+
+/// Bytes that are copied or programmed before other tasks have their turn.
+const STEP: usize = 64;
+
+struct Store {
+    image: &'static mut [u8],
+    /// Where the next record belongs; `None` if the store has to be written anew first.
+    end: Option<usize>,
+    /// Where in the image the value of `device_map` lies, if it is a valid one.
+    device_map: Range<usize>,
+}
+
+static STORE: Mutex<RefCell<Option<Store>>> = Mutex::new(RefCell::new(None));
+/// Held by the one task that changes the store; contains the second buffer for it.
+static CHANGE: embassy_sync::mutex::Mutex<CriticalSectionRawMutex, Option<&'static mut [u8]>> =
+    embassy_sync::mutex::Mutex::new(None);
+
+/// Why a change was refused or failed. The text goes to the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Error {
+    BadKey,
+    Full,
+    Hardware,
+}
+
+impl Error {
+    pub fn text(self) -> &'static str {
+        match self {
+            Error::BadKey => "a configuration key cannot be empty or contain a zero byte",
+            Error::Full => "no room in the configuration store",
+            Error::Hardware => "the configuration store does not answer or does not keep what is written",
+        }
+    }
+}
+
+/// Reads the store. Called once, before anything is read.
+pub fn start() {
+    let image = memory::take(storage::SIZE);
+    let scratch = memory::take(storage::SIZE);
+    if load(image).is_err() {
+        error!("{}", Error::Hardware.text());
+        image.fill(0xFF);
+    }
+    let end = store::end(image);
+    if let Err(damage) = end {
+        warn!(
+            "configuration store is damaged at byte {}: the rest is ignored, the next change repairs it",
+            damage.offset
+        );
+    }
+    let mut store = Store { image, end: end.ok(), device_map: 0..0 };
+    store.find_device_map();
+    critical_section::with(|cs| STORE.borrow(cs).replace(Some(store)));
+    if let Ok(mut change) = CHANGE.try_lock() {
+        *change = Some(scratch);
+    }
+}
+
+/// Reads records up to the end of the list; the rest of the image counts as erased.
+fn load(image: &mut [u8]) -> Result<(), storage::Stuck> {
+    let mut at = 0;
+    while let Some(header) = image.get_mut(at..at + 4) {
+        storage::read_into(at, header)?;
+        let size = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        match image.get_mut(at + 4..at.saturating_add(size)) {
+            Some(body) => storage::read_into(at + 4, body)?,
+            None => {
+                at += 4;
+                break;
+            }
+        }
+        at += size;
+    }
+    if let Some(rest) = image.get_mut(at..) {
+        rest.fill(0xFF);
+    }
+    Ok(())
+}
+
+impl Store {
+    fn find_device_map(&mut self) {
+        let value = store::find(self.image, b"device_map").unwrap_or(&[]);
+        let start = value.as_ptr().addr().wrapping_sub(self.image.as_ptr().addr());
+        self.device_map = match (value, DeviceMap::parse(value)) {
+            ([], _) => 0..0,
+            (_, Some(_)) => start..start + value.len(),
+            (_, None) => {
+                warn!("configuration key device_map is not a device map: channels have no names");
+                0..0
+            }
+        };
+    }
+}
+
+/// Lets `f` see the value of `key`.
+pub fn read<R>(key: &str, f: impl FnOnce(Option<&[u8]>) -> R) -> R {
+    critical_section::with(|cs| match &*STORE.borrow_ref(cs) {
+        Some(store) => f(store::find(store.image, key.as_bytes())),
+        None => f(None),
+    })
+}
+
+/// Lets `f` see the name of an RTIO channel.
+pub fn channel_name<R>(channel: u32, f: impl FnOnce(&str) -> R) -> R {
+    critical_section::with(|cs| match &*STORE.borrow_ref(cs) {
+        Some(store) => f(DeviceMap::checked(&store.image[store.device_map.clone()]).name(channel).unwrap_or("unknown")),
+        None => f("unknown"),
+    })
+}
+
+/// Writes `value` under `key`; an empty value removes it.
+pub async fn write(key: &[u8], value: &[u8]) -> Result<(), Error> {
+    if !store::valid_key(key) {
+        return Err(Error::BadKey);
+    }
+    let mut change = CHANGE.lock().await;
+    if value.is_empty() && critical_section::with(|cs| with(cs, |store| store::find(store.image, key).is_none())) {
+        return Ok(());
+    }
+    let appended = critical_section::with(|cs| {
+        with(cs, |store| {
+            let start = store.end?;
+            let size = store::encode(key, value, &mut store.image[start..])?;
+            store.end = Some(start + size);
+            Some(start..start + size)
+        })
+    });
+    let result = match appended {
+        Some(range) => append(range).await,
+        None => rewrite(change.as_deref_mut().unwrap_or_default(), key, value).await,
+    };
+    critical_section::with(|cs| with(cs, Store::find_device_map));
+    result
+}
+
+/// Removes every key.
+pub async fn erase() -> Result<(), Error> {
+    let _change = CHANGE.lock().await;
+    critical_section::with(|cs| {
+        with(cs, |store| {
+            store.image.fill(0xFF);
+            store.end = Some(0);
+            store.device_map = 0..0;
+        })
+    });
+    storage::erase().map_err(|_| Error::Hardware)
+}
+
+fn with<R>(cs: critical_section::CriticalSection, f: impl FnOnce(&mut Store) -> R) -> R {
+    let mut store = STORE.borrow_ref_mut(cs);
+    f(store.as_mut().expect("services start after the configuration"))
+}
+
+/// Programs a record that stands in the image. Its size comes last, so that an interrupted record does not exist.
+async fn append(range: Range<usize>) -> Result<(), Error> {
+    let body = range.start + 4..range.end;
+    program(body).await?;
+    program(range.start..range.start + 4).await
+}
+
+/// Writes the live records and a new one to the erased store.
+async fn rewrite(scratch: &mut [u8], key: &[u8], value: &[u8]) -> Result<(), Error> {
+    // Readers go on using the image while this works on the other buffer.
+    for start in (0..scratch.len()).step_by(STEP) {
+        let range = start..(start + STEP).min(scratch.len());
+        critical_section::with(|cs| with(cs, |store| scratch[range.clone()].copy_from_slice(&store.image[range])));
+        yield_now().await;
+    }
+    let mut compaction = Compaction::default();
+    while compaction.step(scratch) {
+        yield_now().await;
+    }
+    let live = compaction.finish(scratch);
+    let fits = store::encode(key, value, &mut scratch[live..]).map(|size| live + size);
+    let end = fits.unwrap_or(live);
+    // The record of the same key that this one replaces is left in: it is dead, and the next rewrite drops it.
+    critical_section::with(|cs| {
+        with(cs, |store| {
+            store.image.copy_from_slice(scratch);
+            store.end = Some(end);
+            store.device_map = 0..0;
+        })
+    });
+    storage::erase().map_err(|_| Error::Hardware)?;
+    program(0..end).await?;
+    fits.map(|_| ()).ok_or(Error::Full)
+}
+
+/// Programs a part of the image and reads it back; a store that differs is written anew at the next change.
+async fn program(range: Range<usize>) -> Result<(), Error> {
+    for start in range.clone().step_by(STEP) {
+        let range = start..(start + STEP).min(range.end);
+        let mut bytes = [0; STEP];
+        let bytes = &mut bytes[..range.len()];
+        critical_section::with(|cs| with(cs, |store| bytes.copy_from_slice(&store.image[range.clone()])));
+        let mut kept = [0; STEP];
+        let kept = &mut kept[..range.len()];
+        let done = storage::program(start, bytes).and_then(|()| storage::read_into(start, kept));
+        if done.is_err() || kept != bytes {
+            critical_section::with(|cs| with(cs, |store| store.end = None));
+            return Err(Error::Hardware);
+        }
+        yield_now().await;
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! What management requests do.
+
+use core::fmt::Write;
+
+use corelog_board::{clock, identity, memory, storage};
+use corelog_config::store;
+use corelog_proto::mgmt::{self, capability, Debug, Identity, Request};
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_sync::mutex::{Mutex, MutexGuard};
+use embassy_time::{with_timeout, Duration};
+use log::{error, info, warn};
+
+use crate::crc::Crc;
+use crate::logger::{self, ReaderId};
+use crate::tcp::{Connection, End};
+use crate::{bench, config, debug, pull, start, stream};
+
+/// Bytes of the buffer for answers and values that are long.
+const BULK: usize = 768 * 1024;
+/// Longest wait for that buffer.
+const TURN: Duration = Duration::from_secs(10);
+
+/// One client at a time may have a long answer or value under way; the buffer for it comes at the first use.
+static BULK_BUFFER: Mutex<CriticalSectionRawMutex, Option<&'static mut [u8]>> = Mutex::new(None);
+
+async fn bulk() -> Option<MutexGuard<'static, CriticalSectionRawMutex, Option<&'static mut [u8]>>> {
+    let mut guard = with_timeout(TURN, BULK_BUFFER.lock()).await.ok()?;
+    guard.get_or_insert_with(|| memory::take(BULK));
+    Some(guard)
+}
+
+/// Does `request` and answers it. A stream gives the code of the request that ended it.
+pub async fn perform(
+    connection: &mut Connection,
+    request: Request<'_>,
+    work: &mut [u8],
+    reader: ReaderId,
+    destination: u8,
+) -> Result<Option<u8>, End> {
+    if destination != 0 {
+        return elsewhere(connection, request, work, destination).await.map(|()| None);
+    }
+    match request {
+        Request::GetLog => get_log(connection).await?,
+        Request::ClearLog => {
+            logger::read(logger::Logs::clear);
+            success(connection).await?;
+        }
+        Request::Reboot => reboot(connection).await?,
+        Request::PullLog => pull::run(connection, reader, work).await?,
+        Request::DebugAllocator => dump_memory(),
+        Request::Flash { length } => flash(connection, length as usize, work).await?,
+        Request::ConfigRead { key } => config_read(connection, key).await?,
+        Request::ConfigWrite { key, length } => config_write(connection, key, length as usize).await?,
+        Request::ConfigRemove { key } => {
+            let result = config::write(key.as_bytes(), &[]).await;
+            changed(connection, key, result).await?;
+        }
+        Request::ConfigErase => {
+            let result = config::erase().await;
+            logger::configure();
+            answer(connection, result).await?;
+        }
+        Request::Identify => identify(connection).await?,
+        Request::Subscribe(request) => return stream::run(connection, reader, work, request).await.map(Some),
+        Request::Debug(request) => perform_debug(connection, request).await?,
+        Request::Malformed(reason) => {
+            warn!("request refused: {reason}");
+            refuse(connection).await?;
+        }
+    }
+    Ok(None)
+}
+
+async fn success(connection: &mut Connection) -> Result<(), End> {
+    connection.write_all(&[mgmt::SUCCESS]).await
+}
+
+async fn refuse(connection: &mut Connection) -> Result<(), End> {
+    connection.write_all(&[mgmt::ERROR]).await
+}
+
+/// A request for another device: there is none, so it is answered with Error once it was received whole.
+async fn elsewhere(
+    connection: &mut Connection,
+    request: Request<'_>,
+    work: &mut [u8],
+    destination: u8,
+) -> Result<(), End> {
+    let follows = match request {
+        Request::ConfigWrite { length, .. } | Request::Flash { length } => length as usize,
+        _ => 0,
+    };
+    skip(connection, follows, work, |_| {}).await?;
+    warn!("request refused: there is no destination {destination}");
+    refuse(connection).await
+}
+
+/// Reads `length` bytes through `work`, letting `see` have them.
+async fn skip(
+    connection: &mut Connection,
+    mut length: usize,
+    work: &mut [u8],
+    mut see: impl FnMut(&[u8]),
+) -> Result<(), End> {
+    while length > 0 {
+        let part = &mut work[..length.min(1024)];
+        connection.read_exact(part).await?;
+        see(part);
+        length -= part.len();
+    }
+    Ok(())
+}
+
+async fn get_log(connection: &mut Connection) -> Result<(), End> {
+    let Some(mut buffer) = bulk().await else { return busy(connection).await };
+    let buffer = buffer.as_deref_mut().unwrap_or_default();
+    let length = pull::snapshot(buffer).await;
+    connection.write_all(&mgmt::log_content(length as u32)).await?;
+    connection.write_all(&buffer[..length]).await
+}
+
+async fn busy(connection: &mut Connection) -> Result<(), End> {
+    warn!("request refused: another client's long answer is still under way");
+    refuse(connection).await
+}
+
+async fn reboot(connection: &mut Connection) -> Result<(), End> {
+    connection.write_all(&[mgmt::REBOOT_IMMINENT]).await?;
+    info!("restarting");
+    connection.socket.close();
+    connection.flush().await;
+    identity::reset()
+}
+
+async fn config_read(connection: &mut Connection, key: &str) -> Result<(), End> {
+    let Some(mut buffer) = bulk().await else { return busy(connection).await };
+    let buffer = buffer.as_deref_mut().unwrap_or_default();
+    let length = config::read(key, |value| {
+        let value = value?;
+        buffer.get_mut(..value.len())?.copy_from_slice(value);
+        Some(value.len())
+    });
+    match length {
+        Some(length) => {
+            connection.write_all(&mgmt::config_data(length as u32)).await?;
+            connection.write_all(&buffer[..length]).await
+        }
+        None => {
+            info!("configuration has no key {key:?}");
+            refuse(connection).await
+        }
+    }
+}
+
+async fn config_write(connection: &mut Connection, key: &str, length: usize) -> Result<(), End> {
+    let Some(mut buffer) = bulk().await else { return Err(End::Aborted("another client's long value is under way")) };
+    let buffer = buffer.as_deref_mut().unwrap_or_default();
+    let Some(value) = buffer.get_mut(..length) else { return Err(End::Aborted("value does not fit")) };
+    connection.read_exact(value).await?;
+    // Checked before it is stored: a bad level would otherwise stay bad at every boot.
+    if logger::is_level_key(key.as_bytes()) && length > 0 && logger::parse_level(value).is_none() {
+        warn!("configuration key {key} is OFF, ERROR, WARN, INFO, DEBUG or TRACE; what was sent is refused");
+        return refuse(connection).await;
+    }
+    let result = config::write(key.as_bytes(), value).await;
+    changed(connection, key, result).await
+}
+
+/// Lets a change of the configuration take effect where it does so at once, and answers.
+async fn changed(connection: &mut Connection, key: &str, result: Result<(), config::Error>) -> Result<(), End> {
+    if logger::is_level_key(key.as_bytes()) {
+        logger::configure();
+    }
+    answer(connection, result).await
+}
+
+async fn answer(connection: &mut Connection, result: Result<(), config::Error>) -> Result<(), End> {
+    match result {
+        Ok(()) => success(connection).await,
+        Err(reason) => {
+            error!("configuration not changed: {}", reason.text());
+            refuse(connection).await
+        }
+    }
+}
+
+async fn identify(connection: &mut Connection) -> Result<(), End> {
+    let mut capabilities = capability::SUBSCRIBE | capability::SESSION;
+    if debug::allowed() {
+        capabilities |= capability::DEBUG;
+    }
+    let mut ident = [0; 128];
+    let identity = Identity {
+        board_id: identity::board_id(),
+        boot_id: start::current_boot_id(),
+        uptime: clock::now(),
+        capabilities,
+        gateware: identity::gateware(&mut ident),
+        firmware: start::FIRMWARE,
+    };
+    let mut reply = [0; 256];
+    match identity.encode(&mut reply) {
+        Some(length) => connection.write_all(&reply[..length]).await,
+        None => refuse(connection).await,
+    }
+}
+
+async fn perform_debug(connection: &mut Connection, request: Debug) -> Result<(), End> {
+    if !debug::allowed() {
+        warn!("request refused: debug requests need the configuration key debug_requests = 1");
+        return refuse(connection).await;
+    }
+    match request {
+        Debug::Panic => panic!("asked for by a debug request"),
+        Debug::Flood { level, body_length, count, warn_every, interval } => {
+            debug::flood(debug::Flood { level, body_length: body_length.into(), count, warn_every, interval }).await;
+        }
+        Debug::Measure { count } => bench::run(count).await,
+    }
+    success(connection).await
+}
+
+/// Describes the use of memory on the UART only. There is no heap, so this is all of it.
+fn dump_memory() {
+    struct Direct;
+    impl Write for Direct {
+        fn write_str(&mut self, text: &str) -> core::fmt::Result {
+            corelog_board::uart::send_blocking(text.as_bytes());
+            Ok(())
+        }
+    }
+    let usage = memory::usage();
+    // The UART cannot fail.
+    let _ = writeln!(
+        Direct,
+        "memory: image {} bytes, stack {} bytes ({} or more never used), buffers {} of {} bytes, no heap",
+        usage.image, usage.stack, usage.stack_untouched, usage.arena_used, usage.arena
+    );
+}
+
+/// Receives a flash image and checks it. This board has no flash to put it in.
+async fn flash(connection: &mut Connection, length: usize, work: &mut [u8]) -> Result<(), End> {
+    let Some(body) = length.checked_sub(4) else {
+        error!("flash image refused: {length} bytes are too short for its checksum");
+        skip(connection, length, work, |_| {}).await?;
+        return refuse(connection).await;
+    };
+    let mut crc = Crc::new();
+    skip(connection, body, work, |part| crc.update(part)).await?;
+    let mut sum = [0; 4];
+    connection.read_exact(&mut sum).await?;
+    let sum = u32::from_le_bytes(sum);
+    if sum != crc.value() {
+        error!("flash image refused: its checksum is {:#010x}, but it says {sum:#010x}", crc.value());
+    } else {
+        error!("flash image is sound, but this board has no flash memory for it");
+    }
+    refuse(connection).await
+}
+
+/// Longest key with a value of one byte must fit the store many times over.
+const _: () = assert!(mgmt::MAX_KEY + 1 + store::OVERHEAD < storage::SIZE / 16);

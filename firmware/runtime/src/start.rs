@@ -1,0 +1,64 @@
+//! Start-up: who we are, why we started, and when we are ready.
+
+use corelog_board::identity::{self, ResetCause};
+use corelog_board::{clock, Exclusive};
+use log::{info, warn};
+
+use crate::logger;
+
+/// The firmware's identity, as Identify and the log give it.
+pub const FIRMWARE: &str = concat!(env!("CARGO_PKG_VERSION"), ";runtime");
+
+static BOOT_ID: Exclusive<u64> = Exclusive::new(0);
+
+/// A number for this boot: random words, mixed so that boards that draw the same ones differ.
+pub fn boot_id() -> u64 {
+    let random = u64::from(identity::entropy()) << 32 | u64::from(identity::entropy());
+    let mixed = mix(random ^ mix(identity::board_id() ^ u64::from(corelog_board::cpu::cycles())));
+    // 0 is left for "no boot" in clients.
+    let boot_id = mixed.max(1);
+    BOOT_ID.with(|id| *id = boot_id);
+    boot_id
+}
+
+/// The number of this boot.
+pub fn current_boot_id() -> u64 {
+    BOOT_ID.with(|id| *id).unwrap_or(0)
+}
+
+/// A bijection that spreads every bit over all (the finaliser of SplitMix64).
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+/// Says in the log what started, on what, and why.
+pub fn banner() {
+    log::info!(target: "runtime", "Corelog runtime starting...");
+    let mut buffer = [0; 128];
+    info!(target: "runtime", "gateware ident {}", identity::gateware(&mut buffer));
+    info!(target: "runtime", "software ident {FIRMWARE}");
+    let cause = match identity::reset_cause() {
+        ResetCause::PowerOn => "power-on",
+        ResetCause::Requested => "requested",
+        ResetCause::Watchdog => "watchdog",
+    };
+    info!(target: "runtime", "reset cause: {cause}; board {:016x}, boot {:016x}", identity::board_id(), current_boot_id());
+    if identity::reset_cause() == ResetCause::Watchdog {
+        warn!(target: "runtime", "the watchdog found the firmware stuck and reset the board");
+    }
+    let previous = logger::read(|logs| logs.previous.map(|log| (log.boot_id(), log.next_seq(), log.ended_in_panic())));
+    if let Some((id, records, panicked)) = previous {
+        let end = if panicked { ", which ended in a panic" } else { "" };
+        info!(target: "runtime", "kept the log of boot {id:016x} ({records} records){end}");
+    }
+}
+
+/// The first round of all services is over: clients can come.
+#[embassy_executor::task]
+pub async fn ready() {
+    embassy_futures::yield_now().await;
+    info!(target: "runtime", "ready after {} us", clock::now());
+    identity::set_ready();
+}

@@ -1,0 +1,216 @@
+//! TCP connections of a service: slots, deadlines, and who makes room when all slots are taken.
+
+use core::cell::Cell;
+
+use corelog_board::memory;
+use embassy_futures::select::{select, Either};
+use embassy_net::tcp::TcpSocket;
+use embassy_net::Stack;
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+use embassy_time::{with_deadline, Duration, Instant};
+
+/// Longest wait for the rest of something a client has begun, and for a client to take an answer.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// A peer that answers no probe for this long is gone.
+const DEAD_AFTER: Duration = Duration::from_secs(60);
+const PROBE_EVERY: Duration = Duration::from_secs(15);
+/// Sockets that should be listening at any time, for clients to come.
+const SPARE: usize = 2;
+
+/// Why a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The client closed it, or the network did.
+    Closed,
+    /// It asked for something that ends it, or broke the rules: the reason for the log.
+    Aborted(&'static str),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Listening,
+    /// Has not yet said what it wants.
+    New,
+    /// Waits for its client: between two requests, or for it to read.
+    Waiting,
+    Busy,
+}
+
+struct Slot {
+    used: Cell<Use>,
+    since: Cell<Instant>,
+    make_room: Signal<NoopRawMutex, ()>,
+}
+
+/// The slots of a service. The last [`SPARE`] are for newcomers, who then push out the one that waits the longest.
+pub struct Pool<const N: usize> {
+    slots: [Slot; N],
+}
+
+impl<const N: usize> Pool<N> {
+    pub fn new() -> Self {
+        Pool {
+            slots: core::array::from_fn(|_| Slot {
+                used: Cell::new(Use::Listening),
+                since: Cell::new(Instant::MIN),
+                make_room: Signal::new(),
+            }),
+        }
+    }
+
+    /// Clients that are connected now.
+    pub fn connected(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.used.get() != Use::Listening).count()
+    }
+
+    /// Asks one connection other than `newcomer` to end if too few sockets are listening: one that has not said what it
+    /// wants, else the one that waits the longest. Those at work are left alone.
+    fn make_room(&self, newcomer: usize) {
+        if N - self.connected() >= SPARE {
+            return;
+        }
+        let rank = |slot: &Slot| match slot.used.get() {
+            Use::New => Some(0),
+            Use::Waiting => Some(1),
+            Use::Listening | Use::Busy => None,
+        };
+        let candidates = self.slots.iter().enumerate().filter(|(i, slot)| *i != newcomer && !slot.make_room.signaled());
+        let chosen = candidates
+            .filter_map(|(_, slot)| Some((rank(slot)?, slot.since.get(), slot)))
+            .min_by_key(|&(rank, since, _)| (rank, since));
+        if let Some((_, _, slot)) = chosen {
+            slot.make_room.signal(());
+        }
+    }
+
+    /// Serves slot `index` for ever: accepts on `port`, lets `serve` have the connection, closes, and so on.
+    pub async fn run(
+        &'static self,
+        stack: Stack<'static>,
+        index: usize,
+        port: u16,
+        buffers: Buffers,
+        mut serve: impl AsyncFnMut(&mut Connection) -> End,
+        ended: impl Fn(&'static str),
+    ) -> ! {
+        let slot = &self.slots[index];
+        let mut connection =
+            Connection { socket: TcpSocket::new(stack, memory::take(buffers.rx), memory::take(buffers.tx)), slot };
+        connection.socket.set_nagle_enabled(false);
+        loop {
+            connection.socket.set_timeout(None);
+            connection.socket.set_keep_alive(None);
+            slot.make_room.reset();
+            slot.used.set(Use::Listening);
+            if connection.socket.accept(port).await.is_ok() {
+                connection.socket.set_keep_alive(Some(PROBE_EVERY));
+                connection.socket.set_timeout(Some(DEAD_AFTER));
+                connection.mark(Use::New);
+                self.make_room(index);
+                match select(serve(&mut connection), slot.make_room.wait()).await {
+                    Either::First(End::Closed) => {}
+                    Either::First(End::Aborted(reason)) => ended(reason),
+                    Either::Second(()) => ended("connection slots are taken, made room for another client"),
+                }
+            }
+            connection.mark(Use::New);
+            connection.finish().await;
+        }
+    }
+}
+
+/// Bytes of a socket's buffers.
+pub struct Buffers {
+    pub rx: usize,
+    pub tx: usize,
+}
+
+/// An accepted connection.
+pub struct Connection {
+    pub socket: TcpSocket<'static>,
+    slot: &'static Slot,
+}
+
+impl Connection {
+    fn mark(&self, used: Use) {
+        self.slot.used.set(used);
+        self.slot.since.set(Instant::now());
+    }
+
+    /// From now on this connection may be asked to make room: it waits for its client.
+    pub fn waiting(&self) {
+        self.mark(Use::Waiting);
+    }
+
+    /// The connection works for its client.
+    pub fn busy(&self) {
+        self.mark(Use::Busy);
+    }
+
+    /// Waits for the first byte of a request, for as long as it takes.
+    pub async fn read_first(&mut self) -> Result<u8, End> {
+        let mut byte = [0];
+        match self.socket.read(&mut byte).await {
+            Ok(1..) => Ok(byte[0]),
+            Ok(0) | Err(_) => Err(End::Closed),
+        }
+    }
+
+    /// Reads at least a byte into `buffer`, which is not empty, until `deadline`; gives how many.
+    pub async fn read_some(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, End> {
+        match with_deadline(deadline, self.socket.read(buffer)).await {
+            Ok(Ok(n @ 1..)) => Ok(n),
+            Ok(Ok(0)) => Err(End::Aborted("connection closed in the middle of a request")),
+            Ok(Err(_)) => Err(End::Closed),
+            Err(_) => Err(End::Aborted("timeout in the middle of a request")),
+        }
+    }
+
+    /// Fills `buffer`, as long as the client sends some of it every [`PATIENCE`].
+    pub async fn read_exact(&mut self, mut buffer: &mut [u8]) -> Result<(), End> {
+        while !buffer.is_empty() {
+            let n = self.read_some(buffer, Instant::now() + PATIENCE).await?;
+            buffer = &mut buffer[n..];
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes` to the socket's buffer, as long as the client takes some of it every [`PATIENCE`].
+    pub async fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+        while !bytes.is_empty() {
+            match with_deadline(Instant::now() + PATIENCE, self.socket.write(bytes)).await {
+                Ok(Ok(n)) => bytes = &bytes[n..],
+                Ok(Err(_)) => return Err(End::Closed),
+                Err(_) => return Err(End::Aborted("client does not read its answer")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes`, for as long as it takes the client to read: it may be asked to make room meanwhile.
+    pub async fn write_stream(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+        while !bytes.is_empty() {
+            self.waiting();
+            let written = self.socket.write(bytes).await.map_err(|_| End::Closed)?;
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
+    /// Waits until the client's machine has everything written so far, at most [`PATIENCE`].
+    pub async fn flush(&mut self) {
+        // Errors and timeouts alike mean that nothing more can be done for this client.
+        let _ = with_deadline(Instant::now() + PATIENCE, self.socket.flush()).await;
+    }
+
+    /// Closes in good order where the client lets us, else resets.
+    async fn finish(&mut self) {
+        self.socket.close();
+        let closing = with_deadline(Instant::now() + Duration::from_secs(1), self.socket.flush());
+        // What a client still sends must not hold up the end: after this second the connection is reset.
+        let _ = select(closing, self.slot.make_room.wait()).await;
+        self.socket.abort();
+        let _ = with_deadline(Instant::now() + Duration::from_secs(1), self.socket.flush()).await;
+    }
+}
