@@ -98,6 +98,12 @@ def text_message(record: TextRecord) -> str:
     return ("[cut] " if record.cut else "") + ("[undecodable] " if record.undecodable else "") + record.body
 
 
+def text_chunk(record: TextRecord) -> Chunk:
+    """A record that came as text."""
+    message = text_message(record)
+    return Chunk(process_line(record.level, logger_name(record.target), message), message.count("\n") + 1)
+
+
 class _Prefixes(dict[bytes, bytes]):
     """target -> `LEVEL:firmware.target:` and the marks, for one level, origin and boot; grows with the targets."""
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any, Self
-
-from sipyco import keepalive
 
 from corelog.coredevice import requests
 from corelog.coredevice.requests import DeviceError, Op
@@ -23,6 +21,7 @@ from corelog.wire.errors import ProtocolError
 from corelog.wire.frames import Cursor, From, Level, encode_subscribe
 from corelog.wire.mgmt import PORT, Answer, Identity
 from corelog.wire.text import PullParser
+from sipyco import keepalive
 
 TIMEOUT = 10.0
 # a link that is cut without a word is noticed after 4 s
@@ -85,22 +84,35 @@ class AsyncMgmt:
         return self._reader, self._writer
 
     async def _run(self, op: Op) -> Any:
+        try:
+            async with asyncio.timeout(self.timeout):
+                answer = await self._request(op)
+        except TimeoutError:
+            await self.close()  # a late reply would be taken for the next one's
+            raise TimeoutError(f"no answer from the device within {self.timeout:g} s") from None
+        except ProtocolError as exc:
+            await self.close()
+            raise DeviceError(str(exc)) from exc
+        except BaseException:
+            if self._writer is not None:  # cancelled, or broken: there is no telling where the replies are
+                self._writer.transport.abort()
+            raise
+        return op.check(answer).payload if answer is not None else None
+
+    async def _request(self, op: Op) -> Answer | None:
         writer = self._io()[1]
-        async with asyncio.timeout(self.timeout):
-            writer.write(op.data)
-            await writer.drain()
-            if op.expect is None:
-                return None
-            reading = mgmt.read_reply(self._order)
-            need = next(reading)
-            try:
-                while True:
-                    need = reading.send(await self._exactly(need))
-            except StopIteration as done:
-                answer: Answer = done.value
-            except ProtocolError as exc:
-                raise DeviceError(str(exc)) from exc
-        return op.check(answer).payload
+        writer.write(op.data)
+        await writer.drain()
+        if op.expect is None:
+            return None
+        reading = mgmt.read_reply(self._order)
+        need = next(reading)
+        try:
+            while True:
+                need = reading.send(await self._exactly(need))
+        except StopIteration as done:
+            answer: Answer = done.value
+            return answer
 
     async def get_log(self) -> str:
         return _text(await self._run(requests.get_log()))
@@ -108,7 +120,7 @@ class AsyncMgmt:
     async def clear_log(self) -> None:
         await self._run(requests.clear_log())
 
-    async def pull_log(self) -> AsyncIterator[bytes]:
+    async def pull_log(self) -> AsyncGenerator[bytes, None]:
         """Asks for PullLog and yields the texts, for ever; ends when the device closes. Silence is legal."""
         await self._run(requests.pull_log())
         parser, reader = PullParser(self._order), self._io()[0]
@@ -244,6 +256,20 @@ class Mgmt:
 
     def _run(self, op: Op) -> Any:
         self.open()
+        try:
+            answer = self._request(op)
+        except ProtocolError as exc:
+            self.close()
+            raise DeviceError(str(exc)) from exc
+        except TimeoutError:
+            self.close()  # a late reply would be taken for the next one's
+            raise TimeoutError(f"no answer from the device within {self.timeout:g} s") from None
+        except BaseException:
+            self.close()
+            raise
+        return op.check(answer).payload if answer is not None else None
+
+    def _request(self, op: Op) -> Answer | None:
         assert self._socket is not None
         deadline = time.monotonic() + self.timeout
         self._socket.settimeout(self.timeout)
@@ -257,9 +283,7 @@ class Mgmt:
                 need = reading.send(self._exactly(need, deadline))
         except StopIteration as done:
             answer: Answer = done.value
-        except ProtocolError as exc:
-            raise DeviceError(str(exc)) from exc
-        return op.check(answer).payload
+            return answer
 
     def get_log(self) -> str:
         return _text(self._run(requests.get_log()))
@@ -307,6 +331,15 @@ class Mgmt:
 
     def debug_panic(self) -> None:
         self._run(requests.debug_panic())
+
+    def wait_refusal(self, seconds: float = 1.0) -> None:
+        """Raises DeviceError if the device answers Error within that time; silence and a closed link are fine."""
+        try:
+            answer = self._recv(1, time.monotonic() + seconds)
+        except (ConnectionError, TimeoutError):
+            return
+        if answer:
+            raise DeviceError(requests.NO_DEBUG)
 
     def debug_flood(
         self, count: int, level: int = Level.INFO, body_length: int = 0, warn_every: int = 0, interval: int = 0

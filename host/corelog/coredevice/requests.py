@@ -78,7 +78,7 @@ def identify() -> Op:
     return Op(mgmt.request(Request.IDENTIFY), Reply.IDENTITY, "Device does not know Identify.")
 
 
-_NO_DEBUG = "Device refused the debug request (configuration key debug_requests must be 1, except on the simulator)."
+NO_DEBUG = "Device refused the debug request (configuration key debug_requests must be 1, except on the simulator)."
 
 
 def debug_panic() -> Op:
@@ -89,8 +89,8 @@ def debug_flood(count: int, level: int, body_length: int, warn_every: int, inter
     data = mgmt.debug_request(
         DebugKind.FLOOD, level=level, body_length=body_length, count=count, warn_every=warn_every, interval=interval
     )
-    return Op(data, Reply.SUCCESS, _NO_DEBUG)
+    return Op(data, Reply.SUCCESS, NO_DEBUG)
 
 
 def debug_bench(count: int) -> Op:
-    return Op(mgmt.debug_request(DebugKind.BENCH, count=count), Reply.SUCCESS, _NO_DEBUG)
+    return Op(mgmt.debug_request(DebugKind.BENCH, count=count), Reply.SUCCESS, NO_DEBUG)

@@ -23,7 +23,8 @@ class Subscription:
     """Async iterator of batches (lists of items, as they came in), checked and counted by `tracker`.
 
     Ends when the device closes the connection. Raises TimeoutError after `silence` seconds without a byte, and
-    DeviceError when the stream breaks its rules. `header` is the first frame. Use `AsyncMgmt.subscribe` to make one.
+    DeviceError when the stream breaks its rules. The first batch begins with `header`. `AsyncMgmt.subscribe`
+    makes one.
     """
 
     def __init__(self, reader: asyncio.StreamReader, tracker: Tracker, silence: float = SILENCE) -> None:
@@ -48,7 +49,7 @@ class Subscription:
                 if not isinstance(first, Header):
                     raise DeviceError("the record stream does not begin with a header")
                 self.header = first
-                self._pending = batch[1:]
+                self._pending = batch
         return self.header
 
     async def _read(self) -> list[Item] | None:
