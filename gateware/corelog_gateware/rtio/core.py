@@ -10,10 +10,10 @@ from .conflicts import ConflictResolver
 from .cri import CHAN_SEL_BITS, CRI, FINE_BITS
 from .delayline import DelayLine
 from .dispatch import Dispatcher
-from .errors import CHANNEL_BITS, KIND_SEQUENCE, ErrorQueue, ReportSource
-from .fifo import BufferedFIFO
+from .errors import CHANNEL_BITS, KIND_SEQUENCE, ErrorQueue, Report
 from .gates import Gates
 from .inputs import InputReader
+from .lanebank import LaneBank
 from .lanes import LaneDistributor
 from .tsc import TimestampCounter
 
@@ -24,7 +24,7 @@ OUTPUT_LATENCY = conflicts.LATENCY + dispatch.LATENCY + 1
 class OutputPath(Module):
     """From submission (output half of `cri`) to the channels' output interfaces.
 
-    reports          error sources for the error queue
+    report_stb, reports  error sources for the error queue
     sed_spread_enable  see LaneDistributor
     """
 
@@ -35,60 +35,69 @@ class OutputPath(Module):
 
         # # #
 
-        lanes = range(lane_count)
         channel_width = max(1, (len(channels) - 1).bit_length())
         distributor = LaneDistributor(cri, tsc, channels, lane_count)
         self.submodules.distributor = distributor
         self.comb += distributor.spread.eq(self.sed_spread_enable)
 
-        command = (distributor.data, distributor.address, distributor.channel[:channel_width])
-        order = (distributor.replace, distributor.earlier)
-        command_width = sum(len(signal) for signal in command)
-        fifos = []
-        for k in lanes:
-            fifo = BufferedFIFO((64, command_width, 1 + lane_count), lane_depth)
-            setattr(self.submodules, f"lane{k}", fifo)
-            fifos.append(fifo)
-            self.comb += [
-                fifo.din[0].eq(distributor.timestamp),
-                fifo.din[1].eq(Cat(*command)),
-                fifo.din[2].eq(Cat(*order)),
-                fifo.we.eq(distributor.lane_we[k]),
-                distributor.lane_writable[k].eq(fifo.writable),
-            ]
+        # A lane's entry: time, command (data, address, channel), and what the resolver needs besides.
+        data_end = 64 + len(distributor.data)
+        address_end = data_end + len(distributor.address)
+        command_end = address_end + channel_width
+        entry = Cat(
+            distributor.timestamp,
+            distributor.data,
+            distributor.address,
+            distributor.channel[:channel_width],
+            distributor.replace,
+            distributor.earlier,
+        )
+        self.submodules.lanes = bank = LaneBank(len(entry), lane_depth, lane_count)
+        self.comb += [
+            bank.din.eq(entry),
+            bank.we.eq(distributor.lane_we),
+            distributor.lane_full.eq(bank.full),
+        ]
 
         release = tsc.ahead(OUTPUT_LATENCY)
-        self.submodules.gates = gates = Gates(fifos, release)
+        self.submodules.gates = gates = Gates(bank, release)
         key_width = FINE_BITS + len(distributor.address)
         self.submodules.resolver = resolver = ConflictResolver(channel_width, key_width, lane_count)
         self.submodules.dispatcher = dispatcher = Dispatcher(channels, channel_width, len(distributor.data), lane_count)
-        self.comb += [dispatcher.execute.eq(resolver.execute), dispatcher.collision.eq(resolver.collision)]
+        self.comb += [
+            dispatcher.stb.eq(resolver.done),
+            dispatcher.execute.eq(resolver.execute),
+            dispatcher.collision.eq(resolver.collision),
+        ]
+        # Times and commands of all lanes travel beside the resolver.
         slot = release[: DelayLine.slot_bits(conflicts.LATENCY)]
-        for k, (fifo, fire) in enumerate(zip(fifos, gates.fire, strict=True)):
-            address, channel = Signal(len(distributor.address)), Signal(channel_width)
-            times = DelayLine(64, conflicts.LATENCY, slot)
-            commands = DelayLine(command_width, conflicts.LATENCY, slot)
-            setattr(self.submodules, f"times{k}", times)
-            setattr(self.submodules, f"commands{k}", commands)
+        self.submodules.beside = beside = DelayLine(lane_count * command_end, conflicts.LATENCY, slot)
+        self.comb += [
+            beside.din.eq(Cat(*[dout[:command_end] for dout in bank.dout])),
+            beside.we.eq(gates.fire != 0),
+            beside.re.eq(resolver.active),
+        ]
+        self.comb += resolver.stb.eq(gates.fire)
+        for k, dout in enumerate(bank.dout):
+            at = k * command_end
             self.comb += [
-                Cat(Signal(len(distributor.data)), address, channel).eq(fifo.dout[1]),
-                resolver.stb[k].eq(fire),
-                resolver.channel[k].eq(channel),
-                resolver.key[k].eq(Cat(fifo.dout[0][:FINE_BITS], address)),
-                Cat(resolver.replace[k], resolver.earlier[k]).eq(fifo.dout[2]),
-                times.din.eq(fifo.dout[0]), times.we.eq(fire), times.re.eq(resolver.active),
-                commands.din.eq(fifo.dout[1]), commands.we.eq(fire), commands.re.eq(resolver.active),
-                dispatcher.timestamp[k].eq(times.dout),
-                Cat(dispatcher.data[k], dispatcher.address[k], dispatcher.channel[k]).eq(commands.dout),
+                resolver.channel[k].eq(dout[address_end:command_end]),
+                resolver.key[k].eq(Cat(dout[:FINE_BITS], dout[data_end:address_end])),
+                resolver.replace[k].eq(dout[command_end]),
+                resolver.earlier[k].eq(dout[command_end + 1 :]),
+                dispatcher.timestamp[k].eq(beside.dout[at : at + 64]),
+                dispatcher.data[k].eq(beside.dout[at + 64 : at + data_end]),
+                dispatcher.address[k].eq(beside.dout[at + data_end : at + address_end]),
+                dispatcher.channel[k].eq(beside.dout[at + address_end : at + command_end]),
             ]
 
-        sequence = ReportSource(name="sequence")
+        sequence = Report(name="sequence")
         self.comb += [
-            sequence.stb.eq(distributor.sequence_stb),
             sequence.kind.eq(KIND_SEQUENCE),
             sequence.channel.eq(distributor.sequence_channel),
             sequence.timestamp.eq(distributor.sequence_timestamp),
         ]
+        self.report_stb = Cat(dispatcher.report_stb, distributor.sequence_stb)
         self.reports = [*dispatcher.reports, sequence]
 
 
@@ -146,6 +155,7 @@ class RTIOCore(Module):
             output_path.sed_spread_enable.eq(self.sed_spread_enable),
         ]
         self.submodules.errors = ErrorQueue(
+            output_path.report_stb,
             output_path.reports,
             depth=report_depth,
             delays={n: channel.delay for n, channel in enumerate(channels) if channel.output is not None},

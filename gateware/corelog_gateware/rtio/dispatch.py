@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
-from migen import If, Module, Mux, Replicate, Signal
+from migen import Cat, If, Module, Mux, Replicate, Signal
 
 from .channel import Channel
 from .cri import ADDRESS_BITS, FINE_BITS
-from .errors import KIND_BUSY, KIND_COLLISION, ReportSource
+from .errors import KIND_BUSY, KIND_COLLISION, Report
 
 LATENCY = 1
 
@@ -16,31 +16,34 @@ LATENCY = 1
 class Dispatcher(Module):
     """Puts the resolver's results onto the channels' output interfaces.
 
-    Inputs of lane k: execute (bit k), collision (bit k), and of that event channel[k], timestamp[k] (64, mu),
-    address[k], data[k]. Executed events of one cycle have distinct channels.
+    Inputs: stb, there are results in this cycle; of lane k execute (bit k), collision (bit k), and of that event
+    channel[k], timestamp[k] (64, mu), address[k], data[k]. Executed events of one cycle have distinct channels.
     LATENCY cycles later the channel sees its strobe, unless it is busy: then it does not, and the event is reported.
-    reports[k]  at most one report a cycle: collision or busy
+    report_stb, reports[k]  of each lane at most one error a cycle: collision or busy
     """
 
     def __init__(
         self, channels: Sequence[Channel], channel_width: int, data_width: int, lane_count: int
     ) -> None:
         lanes = range(lane_count)
+        self.stb = Signal()
         self.execute = Signal(lane_count)
         self.collision = Signal(lane_count)
         self.channel = [Signal(channel_width, name=f"channel{k}") for k in lanes]
         self.timestamp = [Signal(64, name=f"timestamp{k}") for k in lanes]
         self.address = [Signal(ADDRESS_BITS, name=f"address{k}") for k in lanes]
         self.data = [Signal(data_width, name=f"data{k}") for k in lanes]
-        self.reports = [ReportSource(name=f"report{k}") for k in lanes]
+        self.report_stb = Signal(lane_count)
+        self.reports = [Report(name=f"report{k}") for k in lanes]
 
         # # #
 
-        any_now, any_next = Signal(), Signal()
+        # Three steps follow each other: now the results are on the inputs, next the strobes are, then the reports.
+        any_next, any_report = Signal(), Signal()
+        any_now = self.stb
         executing, colliding = Signal(lane_count), Signal(lane_count)
         channel = [Signal(channel_width, name=f"executing_channel{k}") for k in lanes]
         timestamp = [Signal(64, name=f"executing_timestamp{k}") for k in lanes]
-        self.comb += any_now.eq((self.execute | self.collision) != 0)
         self.sync += [
             any_next.eq(any_now),
             If(
@@ -52,7 +55,6 @@ class Dispatcher(Module):
             ),
         ]
 
-        refused = [Signal(name=f"refused{k}") for k in lanes]
         busy_terms: list[list[object]] = [[] for _ in lanes]
         clear, load = [], []
         for number, description in enumerate(channels):
@@ -80,16 +82,15 @@ class Dispatcher(Module):
                     busy_terms[k].append((channel[k] == number) & output.busy)
         self.sync += [If(any_next, *clear), If(any_now, *load)]
 
+        report_stb, load_report = [], []
         for k in lanes:
             report = self.reports[k]
-            self.comb += refused[k].eq(reduce(or_, busy_terms[k], 0))
-            self.sync += [
-                report.stb.eq(0),
-                If(
-                    any_next,
-                    report.stb.eq(colliding[k] | (executing[k] & refused[k])),
-                    report.kind.eq(Mux(colliding[k], KIND_COLLISION, KIND_BUSY)),
-                    report.channel.eq(channel[k]),
-                    report.timestamp.eq(timestamp[k]),
-                ),
+            refused = executing[k] & reduce(or_, busy_terms[k], 0)
+            report_stb.append(colliding[k] | refused)
+            load_report += [
+                report.kind.eq(Mux(colliding[k], KIND_COLLISION, KIND_BUSY)),
+                report.channel.eq(channel[k]),
+                report.timestamp.eq(timestamp[k]),
             ]
+        self.sync += [any_report.eq(any_next), If(any_report, self.report_stb.eq(0))]
+        self.sync += If(any_next, self.report_stb.eq(Cat(*report_stb)), *load_report)

@@ -14,50 +14,64 @@ KIND_BITS = 2
 CHANNEL_BITS = 16
 COUNTER_BITS = 32
 
+_REPORT_BITS = 64 + CHANNEL_BITS + KIND_BITS
 
-class ReportSource:
-    """An error, there while `stb` is high: kind (one of KIND_*), channel, timestamp of the event (64, mu)."""
+
+class Report:
+    """What is to be said of an error: kind (one of KIND_*), channel, timestamp of the event (64, mu)."""
 
     def __init__(self, name: str = "report") -> None:
-        self.stb = Signal(name=f"{name}_stb")
         self.kind = Signal(KIND_BITS, name=f"{name}_kind")
         self.channel = Signal(CHANNEL_BITS, name=f"{name}_channel")
         self.timestamp = Signal(64, name=f"{name}_timestamp")
 
+    def packed(self) -> Cat:
+        """The report as one value of _REPORT_BITS bits."""
+        return Cat(self.timestamp, self.channel, self.kind)
+
 
 class SaturatingCounter(Module):
-    """Adds `increment` to `value` every cycle; stays at the highest value once it is reached."""
+    """Adds `increment` to `value` in every cycle; stays at the highest value once it is reached.
+
+    increment_width must not be above width.
+    """
 
     def __init__(self, width: int, increment_width: int) -> None:
+        if increment_width > width:
+            raise ValueError(f"increments of {increment_width} bits do not fit a counter of {width} bits")
         self.increment = Signal(increment_width)
         self.value = Signal(width)
 
         # # #
 
-        total = Signal(width + 1)
-        self.comb += total.eq(self.value + self.increment)
-        self.sync += If(self.increment != 0, self.value.eq(total[:width] | Replicate(total[width], width)))
+        room = Signal(width)
+        self.comb += room.eq(~self.value)
+        self.sync += If(
+            self.increment != 0,
+            If(room < self.increment, self.value.eq(2**width - 1)).Else(self.value.eq(self.value + self.increment)),
+        )
 
 
 class ErrorQueue(Module):
     """Collects the errors of all sources, which may come in the same cycle, into one queue.
 
-    sources        every cycle each can hold one error
+    stb, reports   in every cycle each source has an error if its bit of stb is set
     depth          reports held for software
-    staging_depth  errors each source can pile up while those of the others are moved into the queue, one per cycle
+    staging_depth  cycles with errors that wait while those before them are moved into the queue, one error per cycle
     delays         for channels with an output delay: {channel: coarse cycles}, taken off the reported time
 
     present, kind, channel, timestamp   the oldest report
     pop                                 remove it; ignored while not `present`
     lost[kind]                          errors of that kind that found no room since reset of the clock domain
 
-    At any time, errors so far = reports popped + reports held or on their way + lost. Reports of one source stay in
-    order.
+    At any time, errors so far = reports popped + reports held or on their way + lost. Reports come in the order in
+    which the errors happened, those of one cycle in the order of the sources.
     """
 
     def __init__(
         self,
-        sources: Sequence[ReportSource],
+        stb: Signal,
+        reports: Sequence[Report],
         depth: int = 128,
         staging_depth: int = 16,
         delays: dict[int, int] | None = None,
@@ -71,72 +85,58 @@ class ErrorQueue(Module):
 
         # # #
 
-        count = len(sources)
-        fields = (64, CHANNEL_BITS + KIND_BITS)
-        staging = []
-        lost = Signal(count)
-        for n, source in enumerate(sources):
-            fifo = BufferedFIFO(fields, staging_depth)
-            setattr(self.submodules, f"staging{n}", fifo)
-            staging.append(fifo)
-            self.comb += [
-                fifo.din[0].eq(source.timestamp),
-                fifo.din[1].eq(Cat(source.channel, source.kind)),
-                fifo.we.eq(source.stb),
-                lost[n].eq(source.stb & ~fifo.writable),
-            ]
+        # All errors of a cycle are one entry of the staging FIFO: which sources, and what each says.
+        count = len(reports)
+        any_error, any_lost = Signal(), Signal()
+        self.submodules.staging = staging = BufferedFIFO(count * (1 + _REPORT_BITS), staging_depth)
+        self.comb += [
+            any_error.eq(stb != 0),
+            staging.din.eq(Cat(stb, *[report.packed() for report in reports])),
+            staging.we.eq(any_error),
+            any_lost.eq(any_error & ~staging.writable),
+        ]
 
         # Losses are counted a cycle after they happen, all of a kind at once.
-        any_lost, any_counted = Signal(), Signal()
-        self.comb += any_lost.eq(lost != 0)
+        any_counted = Signal()
         self.sync += any_counted.eq(any_lost)
         for kind, value in self.lost.items():
             counter = SaturatingCounter(COUNTER_BITS, count.bit_length())
             setattr(self.submodules, f"counter{kind}", counter)
-            number = reduce(add, [lost[n] & (source.kind == kind) for n, source in enumerate(sources)])
+            number = reduce(add, [stb[n] & (report.kind == kind) for n, report in enumerate(reports)])
             self.sync += [If(any_counted, counter.increment.eq(0)), If(any_lost, counter.increment.eq(number))]
             self.comb += value.eq(counter.value)
 
-        # Round robin: the first waiting source behind the one served last, else the first of all.
-        waiting, behind, behind_waiting, serve = Signal(count), Signal(count), Signal(count), Signal(count)
-        moving = Signal()
-        ready = Signal()
+        # Of the oldest entry one source per cycle goes into `merged`, and from there into the queue.
+        self.submodules.queue = queue = BufferedFIFO(_REPORT_BITS, depth)
+        served, remaining, first = Signal(count), Signal(count), Signal(count)
+        merged, merged_valid, advance, last = Signal(_REPORT_BITS), Signal(), Signal(), Signal()
         self.comb += [
-            waiting.eq(Cat(*[fifo.readable for fifo in staging])),
-            behind_waiting.eq(waiting & behind),
-            If(behind_waiting != 0, serve.eq(behind_waiting & (~behind_waiting + 1))).Else(
-                serve.eq(waiting & (~waiting + 1))
-            ),
-            moving.eq((waiting != 0) & ready),
+            remaining.eq(staging.dout[:count] & ~served),
+            first.eq(remaining & (~remaining + 1)),
+            last.eq(remaining == first),
+            advance.eq(staging.readable & (~merged_valid | queue.writable)),
+            staging.re.eq(advance & last),
+            queue.we.eq(merged_valid),
         ]
-        for n, fifo in enumerate(staging):
-            self.comb += fifo.re.eq(moving & serve[n])
-        merged = [Signal(width) for width in fields]
-        merged_valid = Signal()
-        queue = BufferedFIFO(fields, depth)
-        self.submodules.queue = queue
-        self.comb += [ready.eq(~merged_valid | queue.writable), queue.we.eq(merged_valid)]
+        starts = [count + n * _REPORT_BITS for n in range(count)]
+        parts = [staging.dout[start : start + _REPORT_BITS] for start in starts]
         self.sync += If(
-            moving,
+            advance,
             merged_valid.eq(1),
-            [
-                merged[f].eq(reduce(or_, [Replicate(serve[n], width) & s.dout[f] for n, s in enumerate(staging)]))
-                for f, width in enumerate(fields)
-            ],
-            behind.eq(~(serve | (serve - 1))),
+            merged.eq(reduce(or_, [Replicate(first[n], _REPORT_BITS) & part for n, part in enumerate(parts)])),
+            If(last, served.eq(0)).Else(served.eq(served | first)),
         ).Elif(queue.writable, merged_valid.eq(0))
 
-        timestamp = merged[0]
         late = {channel: delay for channel, delay in (delays or {}).items() if delay}
         submitted = Signal(64)
-        self.comb += submitted.eq(timestamp)
+        self.comb += submitted.eq(merged[:64])
         for channel, delay in late.items():
-            self.comb += If(merged[1][:CHANNEL_BITS] == channel, submitted.eq(timestamp - (delay << FINE_BITS)))
+            self.comb += If(
+                merged[64 : 64 + CHANNEL_BITS] == channel, submitted.eq(merged[:64] - (delay << FINE_BITS))
+            )
         self.comb += [
-            queue.din[0].eq(submitted),
-            queue.din[1].eq(merged[1]),
+            queue.din.eq(Cat(submitted, merged[64:])),
             self.present.eq(queue.readable),
-            self.timestamp.eq(queue.dout[0]),
-            Cat(self.channel, self.kind).eq(queue.dout[1]),
+            Cat(self.timestamp, self.channel, self.kind).eq(queue.dout),
             queue.re.eq(self.pop),
         ]

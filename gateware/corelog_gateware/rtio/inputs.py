@@ -42,7 +42,7 @@ class InputReader(Module):
         acknowledge = Signal()  # the reader reports the overflow of channel chan_sel in this cycle
         take = Signal()  # the reader takes the oldest event of channel chan_sel in this cycle
         for n, phy in inputs.items():
-            fifo = BufferedFIFO((64, len(phy.data)), depth)
+            fifo = BufferedFIFO(64 + len(phy.data), depth)
             setattr(self.submodules, f"fifo{n}", fifo)
             fifos[n] = fifo
             lost[n] = Signal(name=f"lost{n}")
@@ -53,9 +53,9 @@ class InputReader(Module):
                 fifo.we.eq(phy.stb),
                 If(
                     phy.stb,
-                    fifo.din[0][:FINE_BITS].eq(fine),
-                    fifo.din[0][FINE_BITS:].eq(tsc.coarse - phy.delay),
-                    fifo.din[1].eq(phy.data),
+                    fifo.din[:FINE_BITS].eq(fine),
+                    fifo.din[FINE_BITS:64].eq(tsc.coarse - phy.delay),
+                    fifo.din[64:].eq(phy.data),
                 ),
                 If(fifo.we & ~fifo.writable, lost[n].eq(1)).Elif(acknowledge & selected, lost[n].eq(0)),
             ]
@@ -75,8 +75,8 @@ class InputReader(Module):
                 there.eq(fifos[n].readable),
                 was_lost.eq(lost[n]),
                 known.eq(1),
-                cri.i_timestamp.eq(fifos[n].dout[0]),
-                cri.i_data.eq(fifos[n].dout[1]),
+                cri.i_timestamp.eq(fifos[n].dout[:64]),
+                cri.i_data.eq(fifos[n].dout[64:]),
             ]
             for n in inputs
         }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from migen import Array, Case, Cat, If, Memory, Module, Signal
+from migen import Case, Cat, If, Memory, Module, Mux, Signal
 from migen.fhdl.specials import READ_FIRST
 
 from .channel import Channel
@@ -11,7 +11,7 @@ from .tsc import TimestampCounter
 
 UNDERFLOW_MARGIN = 12
 
-_IDLE, _CHECK, _SEARCH, _DECIDE, _COMMIT = range(5)
+_IDLE, _CHECK, _DELAY, _SEARCH, _DECIDE, _COMMIT = range(6)
 
 
 class LaneDistributor(Module):
@@ -31,15 +31,15 @@ class LaneDistributor(Module):
     time in lane j was submitted before this one exactly if bit j is set. This orders simultaneous events exactly,
     however many submissions lie between them, which no counter of limited width could.
 
-    Per lane k:   lane_we[k], lane_writable[k]
-    Shared:       timestamp (64, mu, with the channel's delay added), channel, address, data, replace, earlier
+    lane_we, lane_full   a bit per lane: write (one lane at a time), no room
+    timestamp (64, mu, with the channel's delay added), channel, address, data, replace, earlier   the event written
     sequence_stb, with chan_sel and timestamp of the event in sequence_channel, sequence_timestamp
     """
 
     def __init__(self, cri: CRI, tsc: TimestampCounter, channels: Sequence[Channel], lane_count: int) -> None:
         self.spread = Signal()
-        self.lane_we = [Signal(name=f"lane{k}_we") for k in range(lane_count)]
-        self.lane_writable = [Signal(name=f"lane{k}_writable") for k in range(lane_count)]
+        self.lane_we = Signal(lane_count)
+        self.lane_full = Signal(lane_count)
         self.timestamp = Signal(64)
         self.channel = Signal(CHAN_SEL_BITS)
         self.address = Signal(ADDRESS_BITS)
@@ -56,7 +56,7 @@ class LaneDistributor(Module):
         coarse = self.timestamp[FINE_BITS:]
         too_late = Signal()
         self.comb += too_late.eq(coarse <= limit)
-        state = Signal(max=5, reset=_IDLE)
+        state = Signal(max=6, reset=_IDLE)
         wait, underflow, unreachable, ignored = Signal(), Signal(), Signal(), Signal()
         self.comb += [wait.eq(state != _IDLE), cri.o_status.eq(Cat(wait, underflow, unreachable, ignored))]
 
@@ -64,9 +64,13 @@ class LaneDistributor(Module):
         current, chosen = Signal(**lane_type), Signal(**lane_type)
         found = Signal()
         used = Signal(lane_count)
+        lane_stb = Signal()
 
         def following(lane: Signal) -> object:
-            return Array([*range(1, lane_count), 0])[lane]
+            return lane + 1 if lane_count == 2 ** len(lane) else Mux(lane == lane_count - 1, 0, lane + 1)
+
+        def bit(vector: Signal, lane: Signal) -> object:
+            return ((vector >> lane) & 1) != 0
 
         # Last coarse time of each lane, meaningless until the lane is used.
         last = Memory(COARSE_BITS, lane_count)
@@ -86,69 +90,71 @@ class LaneDistributor(Module):
             read.re.eq(searching),
             write.adr.eq(chosen),
             write.dat_w.eq(coarse),
-            write.we.eq(Cat(*self.lane_we) != 0),
+            write.we.eq(lane_stb),
         ]
 
-        reachable = Signal()
-        outputs = [n for n, channel in enumerate(channels) if channel.output is not None]
-        replacing = Signal()
         delay = Signal(max=max(2, 1 + max((channel.delay for channel in channels), default=0)))
-        known = {
-            n: [reachable.eq(1), replacing.eq(int(channels[n].replace)), delay.eq(channels[n].delay)] for n in outputs
+        outputs = {n: channel for n, channel in enumerate(channels) if channel.output is not None}
+        accept = {
+            n: [self.replace.eq(int(channel.replace)), delay.eq(channel.delay), state.eq(_DELAY)]
+            for n, channel in outputs.items()
         }
-        self.comb += Case(self.channel, {**known, "default": [reachable.eq(0), replacing.eq(0), delay.eq(0)]})
-        delayed = any(channels[n].delay for n in outputs)
 
-        writable = Array(self.lane_writable)
-        lane_we = Array(self.lane_we)
+        idle = If(
+            cri.o_stb,
+            self.channel.eq(cri.chan_sel),
+            self.address.eq(cri.o_address),
+            self.timestamp.eq(cri.o_timestamp),
+            self.data.eq(cri.o_data),
+            underflow.eq(0),
+            unreachable.eq(0),
+            ignored.eq(0),
+            state.eq(_CHECK),
+        )
+        check = Case(self.channel, {**accept, "default": [unreachable.eq(1), state.eq(_IDLE)]})
+        prepare = [
+            coarse.eq(coarse + delay),
+            at.eq(Mux(self.spread & bit(self.lane_full, current), following(current), current)),
+            remaining.eq(lane_count),
+            compare_valid.eq(0),
+            note_valid.eq(0),
+            found.eq(0),
+            self.earlier.eq(0),
+            state.eq(_SEARCH),
+        ]
+        search = [
+            If(~searching & ~compare_valid, state.eq(_DECIDE)),
+            If(
+                note_valid,
+                If(~usable, self.earlier.eq(self.earlier | (1 << noted))).Elif(~found, found.eq(1), chosen.eq(noted)),
+            ),
+            usable.eq((coarse > read.dat_r) | ~bit(used, compared)),
+            noted.eq(compared),
+            note_valid.eq(compare_valid),
+            compared.eq(at),
+            compare_valid.eq(searching),
+            If(searching, at.eq(following(at)), remaining.eq(remaining - 1)),
+        ]
+        decide = (
+            If(too_late, underflow.eq(1), state.eq(_IDLE))
+            .Elif(found, state.eq(_COMMIT))
+            .Else(self.sequence_stb.eq(1), state.eq(_IDLE))
+        )
+        commit = If(too_late, underflow.eq(1), state.eq(_IDLE)).Elif(
+            ~bit(self.lane_full, chosen),
+            lane_stb.eq(1),
+            self.lane_we.eq(1 << chosen),
+            used.eq(used | (1 << chosen)),
+            current.eq(chosen),
+            state.eq(_IDLE),
+        )
         self.sync += If(
-            (state != _IDLE) | cri.o_stb | (write.we | self.sequence_stb),
-            [we.eq(0) for we in self.lane_we],
+            wait | cri.o_stb | lane_stb | self.sequence_stb,
+            lane_stb.eq(0),
+            self.lane_we.eq(0),
             self.sequence_stb.eq(0),
             If(cri.o_stb & wait, ignored.eq(1)),
             Case(state, {
-                _IDLE: If(
-                    cri.o_stb,
-                    self.channel.eq(cri.chan_sel),
-                    self.address.eq(cri.o_address),
-                    self.timestamp.eq(cri.o_timestamp),
-                    self.data.eq(cri.o_data),
-                    underflow.eq(0), unreachable.eq(0), ignored.eq(0),
-                    state.eq(_CHECK),
-                ),
-                _CHECK: [
-                    self.replace.eq(replacing),
-                    coarse.eq(coarse + delay) if delayed else [],
-                    at.eq(current),
-                    If(self.spread & ~writable[current], at.eq(following(current))),
-                    remaining.eq(lane_count),
-                    compare_valid.eq(0), note_valid.eq(0),
-                    found.eq(0),
-                    If(reachable, state.eq(_SEARCH)).Else(unreachable.eq(1), state.eq(_IDLE)),
-                ],
-                _SEARCH: [
-                    If(searching, at.eq(following(at)), remaining.eq(remaining - 1)),
-                    compare_valid.eq(searching),
-                    compared.eq(at),
-                    note_valid.eq(compare_valid),
-                    noted.eq(compared),
-                    usable.eq((coarse > read.dat_r) | ~Array(used[k] for k in range(lane_count))[compared]),
-                    If(
-                        note_valid,
-                        [If(noted == k, self.earlier[k].eq(~usable)) for k in range(lane_count)],
-                        If(usable & ~found, found.eq(1), chosen.eq(noted)),
-                    ),
-                    If(~searching & ~compare_valid, state.eq(_DECIDE)),
-                ],
-                _DECIDE: If(too_late, underflow.eq(1), state.eq(_IDLE))
-                .Elif(found, state.eq(_COMMIT))
-                .Else(self.sequence_stb.eq(1), state.eq(_IDLE)),
-                _COMMIT: If(too_late, underflow.eq(1), state.eq(_IDLE)).Elif(
-                    writable[chosen],
-                    lane_we[chosen].eq(1),
-                    [If(chosen == k, used[k].eq(1)) for k in range(lane_count)],
-                    current.eq(chosen),
-                    state.eq(_IDLE),
-                ),
+                _IDLE: idle, _CHECK: check, _DELAY: prepare, _SEARCH: search, _DECIDE: decide, _COMMIT: commit,
             }),
         )

@@ -14,7 +14,7 @@ _SYNCHRONISER_STAGES = 2
 class Output(Module):
     """TTL output: data bit 0 of an event at any address is the level, from the cycle of the event's coarse time on.
 
-    pad    driven from a register; low after reset
+    pad    one bit, becomes a register; low after reset
     reset  puts the level to low
     """
 
@@ -26,9 +26,7 @@ class Output(Module):
 
         # # #
 
-        level = Signal()
-        self.comb += pad.eq(level)
-        self.sync += If(self.output.stb, level.eq(self.output.data)), If(self.reset, level.eq(0))
+        self.sync += If(self.output.stb | self.reset, pad.eq(self.output.data & ~self.reset))
 
 
 class Input(Module):
