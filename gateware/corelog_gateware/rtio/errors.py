@@ -60,6 +60,7 @@ class ErrorQueue(Module):
     staging_depth  cycles with errors that wait while those before them are moved into the queue, one error per cycle
     delays         for channels with an output delay: {channel: coarse cycles}, taken off the reported time
 
+    error                               an error arises in this cycle
     present, kind, channel, timestamp   the oldest report
     pop                                 remove it; ignored while not `present`
     lost[kind]                          errors of that kind that found no room since reset of the clock domain
@@ -76,6 +77,7 @@ class ErrorQueue(Module):
         staging_depth: int = 16,
         delays: dict[int, int] | None = None,
     ) -> None:
+        self.error = Signal()
         self.present = Signal()
         self.kind = Signal(KIND_BITS)
         self.channel = Signal(CHANNEL_BITS)
@@ -87,13 +89,13 @@ class ErrorQueue(Module):
 
         # All errors of a cycle are one entry of the staging FIFO: which sources, and what each says.
         count = len(reports)
-        any_error, any_lost = Signal(), Signal()
+        any_lost = Signal()
         self.submodules.staging = staging = BufferedFIFO(count * (1 + _REPORT_BITS), staging_depth)
         self.comb += [
-            any_error.eq(stb != 0),
+            self.error.eq(stb != 0),
             staging.din.eq(Cat(stb, *[report.packed() for report in reports])),
-            staging.we.eq(any_error),
-            any_lost.eq(any_error & ~staging.writable),
+            staging.we.eq(self.error),
+            any_lost.eq(self.error & ~staging.writable),
         ]
 
         # Losses are counted a cycle after they happen, all of a kind at once.

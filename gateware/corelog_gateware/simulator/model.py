@@ -22,7 +22,7 @@ VERILATOR_OPTIONS = (
     # LiteX's Verilog is generated: its style is no news, and warnings about it would hide everything else.
     *("-Wno-lint", "-Wno-style", "-Wno-COMBDLY"),
 )
-COMPILER_OPTIONS = ("-std=gnu++17", "-O2", "-g0", "-DVL_TIME_CONTEXT", "-DVERILATOR=1")
+COMPILER_OPTIONS = ("-std=gnu++17", "-O2", "-g0", "-fno-pie", "-DVL_TIME_CONTEXT", "-DVERILATOR=1")
 
 
 def run_logged(command: Sequence[str], log: Path, what: str, **options: object) -> None:
@@ -113,6 +113,6 @@ def compile_board(directory: Path, result: Path, trace: bool, flags: Sequence[st
     with ThreadPoolExecutor(JOBS) as pool:
         objects = [str(path) for path in pool.map(compile_one, sources)]
     temporary = result.with_name(result.name + ".new")
-    command = [compiler, *flags, *objects, "-lslirp", "-pthread", "-o", str(temporary)]
+    command = [compiler, "-no-pie", *flags, *objects, "-lslirp", "-pthread", "-o", str(temporary)]
     run_logged(command, directory / "log", "linking the board program", cwd=directory)
     temporary.replace(result)

@@ -12,7 +12,7 @@ from .paths import BuildError
 # Enough to boot and to serve connections for a while, with the instrumented program's two thirds of the speed.
 TRAINING_CYCLES = 4_000_000
 RECORD = ("-fprofile-generate", "-fprofile-update=single")
-USE = ("-fprofile-use", "-fprofile-partial-training", "-Wno-missing-profile")
+USE = ("-fprofile-use", "-Wno-missing-profile")
 
 
 def versions() -> list[str]:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
-from liteeth.mac import LiteEthMAC
+from liteeth.common import eth_mtu
+from liteeth.mac.wishbone import LiteEthMACWishboneInterface
 from litex.soc.cores.uart import UART
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCCore
-from migen import ClockDomainsRenamer, Module, Record
+from migen import Module, Record, bits_for
 
 from ..rtio import Channel, RTIOCore, RTIOErrors, RTIOFrontEnd
 from .identity import Identity
@@ -27,8 +28,9 @@ class CoreDevice(SoCCore):
     :param clk: system clock (Signal); ``clk_freq`` its frequency in Hz.
     :param ident: identification string, read by the firmware from ``identifier_mem``.
     :param main_ram_size: bytes of main RAM, a power of two. The CPU starts at its first word.
-    :param ethernet_phy: LiteEth PHY in the ``sys`` domain. ``rx_slots`` and ``tx_slots`` (powers of two) count the
-        MAC's frame buffers; their memory regions must be aligned to their size, which ``rx_slots >= tx_slots`` gives.
+    :param ethernet_phy: ``sink`` and ``source`` of frames in words, in the ``sys`` domain. ``rx_slots`` and ``tx_slots``
+        (powers of two) count the MAC's frame buffers; their memory regions must be aligned to their size, which
+        ``rx_slots >= tx_slots`` gives.
     :param uart_phy: PHY for LiteX's UART.
     :param identity_pads, storage_pads: Records of ``identity_layout()`` and ``storage_layout()``.
     :param rtio_phys: ``(name, PHY)`` of every RTIO channel, in the order of channel numbers; see ``rtio/README.md``.
@@ -97,17 +99,13 @@ class CoreDevice(SoCCore):
 
     def add_mac(self, phy: Module, rx_slots: int, tx_slots: int) -> None:
         self.ethphy = phy
-        mac = LiteEthMAC(
-            phy,
-            dw=32,
-            interface="wishbone",
-            endianness=self.cpu.endianness,
-            nrxslots=rx_slots,
-            ntxslots=tx_slots,
-            full_memory_we=False,
+        self.ethmac = mac = LiteEthMACWishboneInterface(
+            dw=32, nrxslots=rx_slots, ntxslots=tx_slots, endianness=self.cpu.endianness
         )
-        self.ethmac = ClockDomainsRenamer({"eth_tx": "sys", "eth_rx": "sys"})(mac)
-        slot_size = mac.slot_size.constant
+        self.comb += [phy.source.connect(mac.sink), mac.source.connect(phy.sink)]
+        slot_size = 2 ** bits_for(eth_mtu)
+        for name, value in (("RX_SLOTS", rx_slots), ("TX_SLOTS", tx_slots), ("SLOT_SIZE", slot_size)):
+            self.add_constant(f"ETHMAC_{name}", value)
         rx_size, tx_size = rx_slots * slot_size, tx_slots * slot_size
         self.bus.add_region("ethmac", SoCRegion(size=rx_size + tx_size, linker=True, cached=False))
         origin = self.bus.regions["ethmac"].origin
@@ -115,12 +113,13 @@ class CoreDevice(SoCCore):
         self.bus.add_slave(
             "ethmac_tx", mac.bus_tx, SoCRegion(origin=origin + rx_size, size=tx_size, linker=True, cached=False)
         )
+        mac.ev = mac.sram.ev
         self.irq.add("ethmac")
 
     def rtio_error(self):
         """Expression: high in every cycle in which an RTIO error arises."""
-        return reduce(or_, [source.stb for source in self.rtio_core.output_path.reports])
+        return self.rtio_core.errors.error
 
     def rx_room(self):
         """Signal: the MAC has a slot for a frame that starts now."""
-        return self.ethmac.interface.sram.writer.stat_fifo.sink.ready
+        return self.ethmac.sram.writer.stat_fifo.sink.ready

@@ -39,11 +39,12 @@ public:
     uint64_t resets() const { return resets_; }
 
 private:
+    void evaluate();
     void load();
     void watch_reset();
     void watch_pads();
-    void send_byte_to_board();
-    void receive_byte_from_board();
+    void send_word_to_board();
+    void receive_word_from_board();
     uint32_t random_word();
     void open_waveform(const Options &options);
     void trace();
