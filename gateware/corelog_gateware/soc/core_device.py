@@ -1,8 +1,6 @@
 """Wiring of the core device's SoC: which cores there are, on which bus, with which interrupts. No logic."""
 
 from collections.abc import Sequence
-from functools import reduce
-from operator import or_
 
 from liteeth.common import eth_mtu
 from liteeth.mac.wishbone import LiteEthMACWishboneInterface
