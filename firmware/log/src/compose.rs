@@ -110,7 +110,7 @@ pub(crate) fn compose(
     let (head, room) = room.split_at_mut(target_len);
     copy(head, target.as_bytes());
     let limit = room.len().min(MAX_BODY);
-    let mut writer = Writer { room: &mut room[..limit], used: 0, truncated: !whole };
+    let mut writer = Writer { room: &mut room[..limit], used: 0, truncated: false };
     writer.format(message);
     let message_len = writer.used;
     if let Some(detail) = detail {
@@ -118,7 +118,7 @@ pub(crate) fn compose(
             writer.format(detail);
         }
     }
-    let (body_len, truncated) = (writer.used, writer.truncated);
+    let (body_len, truncated) = (writer.used, writer.truncated || !whole);
     // Zeros up to the next word.
     let used = target_len + body_len;
     if used % 4 != 0 {

@@ -195,7 +195,7 @@ impl<'a> Walk<'a> {
                 }
                 continue;
             }
-            let record = self.memory.get(place.pos..limit).and_then(|words| Record::parse(words).ok());
+            let record = self.record(place.pos, limit);
             let last = run.as_ref().and_then(|run| run.newest);
             match record {
                 Some(record) if last.is_none_or(|last| record.seq() > last.seq()) => {
@@ -218,14 +218,18 @@ impl<'a> Walk<'a> {
         best
     }
 
+    /// The sound record at `pos`. Its checksum leaves the origin out, but this ring's records have none but 0.
+    fn record(&self, pos: usize, limit: usize) -> Option<Record<'a>> {
+        Record::parse(self.memory.get(pos..limit)?).ok().filter(|record| record.origin() == 0)
+    }
+
     /// The repeat record that was not published: it lies at the lane's head.
     fn add_pending(&mut self, best: &mut Run<'a>) {
         if !self.pending || best.lane.head != self.lane.head {
             return;
         }
         let limit = if self.lane.wrap == 0 { self.memory.len() } else { self.lane.tail };
-        let record = self.memory.get(self.lane.head..limit).and_then(|words| Record::parse(words).ok());
-        match record {
+        match self.record(self.lane.head, limit) {
             Some(record) if best.newest.is_some_and(|last| record.repeat() != 0 && record.seq() > last.seq()) => {
                 best.take(record, self.lane.head + record.words().len());
             }

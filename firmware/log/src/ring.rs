@@ -76,10 +76,12 @@ pub struct Ring<'a> {
 }
 
 impl<'a> Ring<'a> {
-    /// Starts an empty ring in `memory`, whatever was in it. `generation` must not be 0.
+    /// Starts an empty ring in `memory` and erases what was in it, so that no later boot takes an older one's records
+    /// for this one's. `generation` must not be 0.
     pub fn new(memory: &'a mut [u32], boot_id: u64, generation: u32) -> Result<Ring<'a>, TooSmall> {
         let size = memory.len();
         let division = Division::of(size).ok_or(TooSmall)?;
+        memory.fill(0);
         let (control, rest) = memory.split_first_chunk_mut().ok_or(TooSmall)?;
         let (retained, rest) = rest.split_at_mut(division.retained);
         let (scratch, normal) = rest.split_at_mut(division.window);
