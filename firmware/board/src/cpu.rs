@@ -11,6 +11,15 @@ pub fn cycles() -> u32 {
     value
 }
 
+/// Instructions executed since reset, modulo 2^32.
+#[inline(always)]
+pub fn instructions() -> u32 {
+    let value;
+    // SAFETY: reads a counter; no memory, no side effect.
+    unsafe { asm!("csrr {}, minstret", out(reg) value, options(nomem, nostack)) };
+    value
+}
+
 /// Lets the lines of `mask` (bit = interrupt number) end a [`wait`] and be seen by [`pending`]. No line ever traps:
 /// tasks are cooperative, so a trap could do no more than the look between two tasks does, and it would cost the saving
 /// of all registers.

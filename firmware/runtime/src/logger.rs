@@ -41,6 +41,7 @@ pub struct Logs {
     told: (u64, u64),
     /// Where ClearLog was asked for last: a number of the numbered ring.
     cleared: Option<u64>,
+    uart_muted: bool,
 }
 
 impl Logs {
@@ -57,7 +58,16 @@ impl Logs {
 
     /// Most verbose level that the UART gets.
     pub fn uart_level(&self) -> LevelFilter {
-        self.uart_level
+        if self.uart_muted {
+            LevelFilter::Off
+        } else {
+            self.uart_level
+        }
+    }
+
+    /// Keeps records from the UART while something is measured.
+    pub fn mute_uart(&mut self, mute: bool) {
+        self.uart_muted = mute;
     }
 }
 
@@ -96,7 +106,7 @@ pub fn start(boot_id: u64) {
     let (ring, previous) = corelog_log::open(one, other, boot_id).expect("retained memory");
     let uart_only = Ring::new(memory::take_words(UART_BLOCK), boot_id, 1).expect("memory of the UART's ring");
     let (level, uart_level) = (LevelFilter::Info, LevelFilter::Info);
-    let logs = Logs { ring, uart_only, previous, level, uart_level, told: (0, 0), cleared: None };
+    let logs = Logs { ring, uart_only, previous, level, uart_level, told: (0, 0), cleared: None, uart_muted: false };
     LOGS.with(|slot| *slot = Some(logs));
     logging::install(&LOGGER).expect("one logger");
     logging::set_max_level(LevelFilter::Info);
