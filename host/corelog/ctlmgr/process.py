@@ -42,11 +42,13 @@ class ControllerProcess:
     async def start(cls, command: Sequence[str], environment: Mapping[str, str], output: Output) -> ControllerProcess:
         """Raises OSError if the program cannot be started."""
         parent = os.getpid()
+        # controllers installed beside this program are found also where its environment is not activated
+        path = os.pathsep.join([os.environ.get("PATH", os.defpath), os.path.dirname(sys.executable)])
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, env={**os.environ, "PYTHONUNBUFFERED": "1", **environment}, stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=READ_SIZE,
-                start_new_session=True, preexec_fn=lambda: _die_with(parent))
+                *command, env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **environment},
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                limit=READ_SIZE, start_new_session=True, preexec_fn=lambda: _die_with(parent))
         except ValueError as error:  # a null byte in an argument
             raise OSError(f"{error}") from None
         return cls(process, output)
