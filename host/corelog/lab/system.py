@@ -152,7 +152,8 @@ class System:
             except (OSError, EOFError, TimeoutError) as error:
                 problem = str(error) or type(error).__name__
             if time.monotonic() > deadline:
-                raise ProgramError(f"the log controller does not read the board's log after {timeout:g} s: {problem}")
+                raise ProgramError(f"the log controller does not read the board's log after {timeout:g} s: {problem}; "
+                                   f"controller manager: {self.ctlmgr.last_line()}")
             await asyncio.sleep(0.02)
 
     async def command(self, *arguments: str, timeout: float = 60.0) -> Program:
