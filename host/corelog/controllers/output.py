@@ -89,6 +89,8 @@ class Output:
 
     def close(self) -> None:
         """Stops writing. What waits is discarded: the cursor has not passed it."""
+        if not self.failed.done() and self._own_fd and _no_reader(self._fd):
+            self._reader_gone(errno.EPIPE)
         if self._watching:
             self._loop.remove_writer(self._fd)
             self._watching = False
@@ -107,7 +109,7 @@ class Output:
             except BlockingIOError:
                 count = 0
             except OSError as exc:
-                self._reader_gone(exc)
+                self._reader_gone(exc.errno)
                 break
             self.size -= count
             if count < len(chunk.data):
@@ -142,10 +144,10 @@ class Output:
         if self.size <= HIGH_WATER // 2 or self.failed.done():
             self._room.set()
 
-    def _reader_gone(self, exc: OSError) -> None:
-        if self._state is not None and exc.errno == errno.EPIPE:
-            # the chunk that failed was entered but did not go out
-            rest = len(self._waiting[0].data)
+    def _reader_gone(self, number: int | None) -> None:
+        if self._state is not None and number == errno.EPIPE:
+            # a chunk that is entered but did not go out counts as unread
+            rest = len(self._waiting[0].data) if self._entered else 0
             self._state.roll_back(_unread(self._fd) + rest)
         self.failed.set_result(None)
 
@@ -167,6 +169,12 @@ def _nonblocking(fd: int) -> tuple[int, bool, bool]:
 def is_pipe(fd: int) -> bool:
     """Whether a program reads what is written there."""
     return stat.S_ISFIFO(os.fstat(fd).st_mode)
+
+
+def _no_reader(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _unread(fd: int) -> int:
