@@ -159,7 +159,12 @@ void Board::watch_pads() {
 
 // What Vcorelog::eval() comes down to after its first call in a program of one thread without assertions and messages:
 // the rest of it, mostly locks, would take a twentieth of the time.
+#if VM_TRACE
+// With waveforms it also notes that something may have changed.
+void Board::evaluate() { soc_->eval(); }
+#else
 void Board::evaluate() { Vcorelog___024root___eval(soc_->rootp); }
+#endif
 
 void Board::run(uint64_t count) {
     for (; count; count--) {
