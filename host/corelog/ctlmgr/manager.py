@@ -32,20 +32,20 @@ class ControllerManager:
     async def update(self, database: dict[str, Any], local_address: str) -> None:
         """Starts, restarts and stops what has to be. `local_address` stands for a missing host filter."""
         async with self._update:
-            wanted = await self._wanted(database, self._host_filter or local_address)
+            wanted = await self._wanted(database, local_address)
             ended = [name for name, running in self._controllers.items() if wanted.get(name) != running.config]
             await asyncio.gather(*(self._controllers.pop(name).stop() for name in ended))
             for name, config in wanted.items():
                 if name not in self._controllers:
                     self._controllers[name] = Controller(config, self._throttle)
 
-    async def _wanted(self, database: dict[str, Any], host_filter: str) -> dict[str, ControllerConfig]:
+    async def _wanted(self, database: dict[str, Any], local_address: str) -> dict[str, ControllerConfig]:
         wanted = {}
         for name, entry in database.items():
             if not is_controller(entry):
                 continue
             try:
-                bind = await hosts.bind_address(str(entry.get("host")), host_filter)
+                bind = await hosts.bind_address(str(entry.get("host")), self._host_filter, local_address)
                 if bind is not None:
                     wanted[name] = from_entry(name, entry, bind)
             except ConfigError as error:
