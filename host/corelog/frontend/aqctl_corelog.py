@@ -125,18 +125,23 @@ async def _run(args: argparse.Namespace) -> int:
 
 async def _serve(args: argparse.Namespace, output: Output, state: State | None, cursors: list[Cursor]) -> int:
     if args.simulation:
-        target, job = Target(None), asyncio.ensure_future(_simulate(args.core_addr, output))
+        controller, work = None, _simulate(args.core_addr, output)
     else:
         device = Device(args.core_addr, args.port_mgmt, args.destination)
         controller = CoreLog(device, output, state, cursors)
-        target, job = Target(controller), asyncio.ensure_future(controller.run())
+        work = controller.run()
     asked = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
     server = pc_rpc.Server(
-        {"corelog": target}, "log of a core device", builtin_terminate=True, allow_parallel=True
-    )  # fmt: skip
-    await server.start(common_args.bind_address_from_args(args), args.port)
+        {"corelog": Target(controller)}, "log of a core device", builtin_terminate=True, allow_parallel=True
+    )
+    try:
+        await server.start(common_args.bind_address_from_args(args), args.port)
+    except BaseException:
+        work.close()
+        raise
+    job = asyncio.ensure_future(work)
     ends = [job, asyncio.ensure_future(server.wait_terminate()), asyncio.ensure_future(asked.wait())]
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
