@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::record::{HEADER_WORDS, MAX_BODY, MAX_TARGET};
+use crate::Level;
 
 /// What was written behind a record's header; the last word is padded with zeros.
 #[derive(Clone, Copy)]
@@ -16,44 +17,108 @@ pub(crate) struct Text {
 
 impl Text {
     /// Words of the whole frame.
+    #[inline]
     pub fn frame_words(&self) -> usize {
         HEADER_WORDS + (self.target_len + self.body_len).div_ceil(4)
     }
+
+    /// Equal for records that may repeat each other, never 0 for these: what a record has to be besides equal text.
+    #[inline]
+    pub fn key(&self, level: Level) -> u32 {
+        if self.truncated {
+            return 0; // what was cut off might differ
+        }
+        level as u32 | (self.target_len as u32) << 8 | (self.message_len as u32) << 16
+    }
 }
 
+/// Puts bytes together to words: memory is written once per word, at no alignment of the text's pieces.
 struct Writer<'a> {
-    room: &'a mut [u8],
-    used: usize,
+    room: &'a mut [u32],
+    /// Whole words written, and what comes next: the low `bits` of `word`, the others being zero.
+    whole: usize,
+    word: u32,
+    bits: u32,
+    /// Bytes that may be written.
+    limit: usize,
     truncated: bool,
 }
 
 impl Writer<'_> {
     #[inline]
+    fn used(&self) -> usize {
+        self.whole * 4 + (self.bits / 8) as usize
+    }
+
+    #[inline]
     fn push(&mut self, text: &str) -> fmt::Result {
-        let bytes = text.as_bytes();
-        let end = self.used + bytes.len();
-        match self.room.get_mut(self.used..end) {
-            Some(place) => {
-                copy(place, bytes);
-                self.used = end;
-                Ok(())
-            }
-            None => self.push_cut(text),
+        if text.len() > self.limit - self.used() {
+            return self.push_cut(text);
         }
+        self.append(text.as_bytes());
+        Ok(())
     }
 
     /// The error ends the formatting there: what is cut off shall not cost anything either.
     #[cold]
     fn push_cut(&mut self, text: &str) -> fmt::Result {
         self.truncated = true;
-        let (text, _) = split_at_char(text, self.room.len() - self.used);
-        if let Some(place) = self.room.get_mut(self.used..self.used + text.len()) {
-            place.copy_from_slice(text.as_bytes());
-            self.used += text.len();
-        }
+        let (text, _) = split_at_char(text, self.limit - self.used());
+        self.append(text.as_bytes());
         Err(fmt::Error)
     }
 
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) {
+        let (head, words, tail) = bytemuck::pod_align_to::<u8, u32>(bytes);
+        self.few(head);
+        let Some(room) = self.room.get_mut(self.whole..self.whole + words.len()) else {
+            return; // not reached: the caller has compared the length with the limit
+        };
+        if self.bits == 0 {
+            for (to, &word) in room.iter_mut().zip(words) {
+                *to = word;
+            }
+        } else {
+            let (mut before, left, right) = (self.word, self.bits, 32 - self.bits);
+            for (to, &word) in room.iter_mut().zip(words) {
+                *to = before | word << left;
+                before = word >> right;
+            }
+            self.word = before;
+        }
+        self.whole += words.len();
+        self.few(tail);
+    }
+
+    /// The up to three bytes before or behind the words of a piece.
+    #[inline]
+    fn few(&mut self, bytes: &[u8]) {
+        let value = match *bytes {
+            [] => return,
+            [a] => u32::from(a),
+            [a, b] => u32::from(a) | u32::from(b) << 8,
+            [a, b, c, ..] => u32::from(a) | u32::from(b) << 8 | u32::from(c) << 16,
+        };
+        let bits = self.bits + 8 * bytes.len() as u32;
+        self.word |= value << self.bits;
+        if bits >= 32 {
+            self.flush();
+            // A shift by 32 is one by 0, and then there is nothing left: at most 24 bits were added.
+            self.word = value >> (32 - self.bits);
+        }
+        self.bits = bits & 31;
+    }
+
+    #[inline]
+    fn flush(&mut self) {
+        if let Some(to) = self.room.get_mut(self.whole) {
+            *to = self.word;
+        }
+        self.whole += 1;
+    }
+
+    #[inline]
     fn format(&mut self, args: fmt::Arguments<'_>) {
         // An error is either the end of the room, already marked, or a Display's own, whose text is then incomplete.
         let done = match args.as_str() {
@@ -70,19 +135,8 @@ impl fmt::Write for Writer<'_> {
     }
 }
 
-/// Short pieces, as numbers are, do not repay memcpy's preparations.
-#[inline]
-fn copy(to: &mut [u8], from: &[u8]) {
-    if from.len() >= 16 {
-        to.copy_from_slice(from);
-    } else {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = *from;
-        }
-    }
-}
-
 /// The longest start of `text` of at most `length` bytes that is whole characters, and whether it is all of it.
+#[inline]
 fn split_at_char(text: &str, length: usize) -> (&str, bool) {
     if text.len() <= length {
         return (text, true);
@@ -94,37 +148,31 @@ fn split_at_char(text: &str, length: usize) -> (&str, bool) {
     (&text[..end], false)
 }
 
-/// Writes target, message and detail behind the header in `window` (at least a header long and four words more).
+/// Writes target, message and detail to `room`, the memory behind a header, from its start.
+#[inline]
 pub(crate) fn compose(
-    window: &mut [u32],
+    room: &mut [u32],
     target: &str,
     message: fmt::Arguments<'_>,
     detail: Option<fmt::Arguments<'_>>,
 ) -> Text {
-    let Some((_, text)) = window.split_first_chunk_mut::<HEADER_WORDS>() else {
-        return Text { target_len: 0, message_len: 0, body_len: 0, truncated: true };
-    };
-    let room: &mut [u8] = bytemuck::cast_slice_mut(text);
-    let (target, whole) = split_at_char(target, MAX_TARGET.min(room.len() / 2));
+    let size = room.len() * 4;
+    let (target, whole) = split_at_char(target, MAX_TARGET.min(size / 2));
     let target_len = target.len();
-    let (head, room) = room.split_at_mut(target_len);
-    copy(head, target.as_bytes());
-    let limit = room.len().min(MAX_BODY);
-    let mut writer = Writer { room: &mut room[..limit], used: 0, truncated: false };
+    let limit = size.min(target_len + MAX_BODY);
+    let mut writer = Writer { room, whole: 0, word: 0, bits: 0, limit, truncated: false };
+    writer.append(target.as_bytes());
     writer.format(message);
-    let message_len = writer.used;
+    let message_len = writer.used() - target_len;
     if let Some(detail) = detail {
         if !writer.truncated {
             writer.format(detail);
         }
     }
-    let (body_len, truncated) = (writer.used, writer.truncated || !whole);
-    // Zeros up to the next word.
-    let used = target_len + body_len;
-    if used % 4 != 0 {
-        if let Some(last) = text.get_mut(used / 4) {
-            *last &= (1 << (used % 4 * 8)) - 1;
-        }
+    let body_len = writer.used() - target_len;
+    let truncated = writer.truncated || !whole;
+    if writer.bits != 0 {
+        writer.flush();
     }
     Text { target_len, message_len, body_len, truncated }
 }

@@ -74,13 +74,26 @@ pub(crate) fn set_pending(block: &mut Block, lane: Option<usize>) {
     block[PENDING] = lane.map_or(0, |lane| lane as u32 + 1);
 }
 
+#[inline]
 pub(crate) fn set_lane(block: &mut Block, n: usize, lane: &Lane) {
     if let Some([tail, head, wrap]) = block.get_mut(LANES + 3 * n..LANES + 3 * n + 3) {
         (*tail, *head, *wrap) = (lane.tail as u32, lane.head as u32, lane.wrap as u32);
     }
 }
 
-pub(crate) fn set_counts(block: &mut Block, next_seq: u64, retained: u64) {
+#[inline]
+pub(crate) fn set_head(block: &mut Block, n: usize, head: usize) {
+    if let Some(word) = block.get_mut(LANES + 3 * n + 1) {
+        *word = head as u32;
+    }
+}
+
+#[inline]
+pub(crate) fn set_next_seq(block: &mut Block, next_seq: u64) {
     (block[NEXT_SEQ], block[NEXT_SEQ + 1]) = (next_seq as u32, (next_seq >> 32) as u32);
+}
+
+#[inline]
+pub(crate) fn set_retained(block: &mut Block, retained: u64) {
     (block[RETAINED], block[RETAINED + 1]) = (retained as u32, (retained >> 32) as u32);
 }

@@ -4,17 +4,16 @@ use crate::record::{frame_words, join};
 
 /// Where the records of a lane lie, in words from its start. `wrap` 0: all in `tail..head`; else in `tail..wrap`
 /// followed by `0..head`, with `head <= tail < wrap`. All numbers are kept valid even if the memory itself decays.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Lane {
     pub tail: usize,
     pub head: usize,
     pub wrap: usize,
     /// How often `head` went back to the start, modulo 2^32: tells a remembered position from a later one.
     pub lap: u32,
-    /// Every record of this lane with a smaller seq is gone; every other one is kept.
-    pub floor: u64,
-    /// How many records are gone from this lane.
-    pub evicted: u64,
+    /// Number of the newest record of this lane that is gone, all ones (the number before 0) if none is. The lane's
+    /// records above it are all kept.
+    pub gone: u64,
 }
 
 /// A remembered place in a lane.
@@ -32,10 +31,34 @@ pub(crate) struct Found {
     pub seq: u64,
 }
 
+impl Default for Lane {
+    fn default() -> Lane {
+        Lane { tail: 0, head: 0, wrap: 0, lap: 0, gone: u64::MAX }
+    }
+}
+
 impl Lane {
-    /// Makes `window` free words follow each other at `head`, at the price of the oldest records. `next_seq` is the
-    /// number of the record to come. The lane must be at least three windows long.
-    pub fn reserve(&mut self, memory: &[u32], window: usize, next_seq: u64) {
+    /// Every record of this lane from this number on is kept.
+    #[inline]
+    pub fn floor(&self) -> u64 {
+        self.gone.wrapping_add(1)
+    }
+
+    /// Makes `window` free words follow each other at `head`, at the price of the oldest records, and says whether the
+    /// lane changed for that. `next_seq` is the number of the record to come. The lane must be at least three windows long.
+    #[inline]
+    pub fn reserve(&mut self, memory: &[u32], window: usize, next_seq: u64) -> bool {
+        if self.wrap == 0 && memory.len() - self.head >= window {
+            return false;
+        }
+        if self.wrap != 0 && self.tail - self.head >= window {
+            return false;
+        }
+        self.make_room(memory, window, next_seq);
+        true
+    }
+
+    fn make_room(&mut self, memory: &[u32], window: usize, next_seq: u64) {
         loop {
             if self.wrap == 0 {
                 if memory.len() - self.head >= window {
@@ -47,33 +70,39 @@ impl Lane {
                 } else {
                     (self.wrap, self.head) = (self.head, 0);
                 }
-            } else if self.tail - self.head >= window {
-                return;
-            } else {
+            }
+            while self.wrap != 0 {
+                if self.tail - self.head >= window {
+                    return;
+                }
                 self.evict(memory, next_seq);
             }
         }
     }
 
-    /// Drops the oldest record.
+    /// Drops the oldest record of the part before `wrap`.
+    #[inline]
     fn evict(&mut self, memory: &[u32], next_seq: u64) {
-        let limit = if self.wrap == 0 { self.head } else { self.wrap };
-        let end = match memory.get(self.tail..limit) {
+        let end = match memory.get(self.tail..self.wrap) {
             Some([first, _, low, high, ..]) => {
-                self.floor = join(*low, *high).wrapping_add(1);
+                self.gone = join(*low, *high);
                 frame_words(*first).map_or(usize::MAX, |words| self.tail + words)
             }
             _ => usize::MAX,
         };
-        self.evicted += 1;
-        if end < limit {
+        if end < self.wrap {
             self.tail = end;
-        } else if self.wrap != 0 && end == limit {
+        } else if end == self.wrap {
             (self.tail, self.wrap) = (0, 0);
         } else {
-            // The last record went, or the memory has decayed and nothing in it can be trusted.
-            *self = Lane { tail: self.head, wrap: 0, floor: next_seq, ..*self };
+            self.give_up(next_seq);
         }
+    }
+
+    /// The memory has decayed and nothing in it can be trusted: all that was kept is gone.
+    #[cold]
+    fn give_up(&mut self, next_seq: u64) {
+        (self.tail, self.wrap, self.gone) = (self.head, 0, next_seq.wrapping_sub(1));
     }
 
     /// The record at a place, or the next one where the lane continues at its start. `None` at the head.
@@ -110,7 +139,7 @@ impl Lane {
     /// Place of the first record numbered `seq` or higher. `hint`: such a place found earlier for that very `seq`.
     #[inline]
     pub fn find(&self, memory: &[u32], seq: u64, hint: Option<Place>) -> Result<Found, Place> {
-        if self.floor > seq {
+        if self.floor() > seq {
             return self.at(memory, self.oldest());
         }
         if let Some(place) = hint {

@@ -272,11 +272,14 @@ impl<'a> View<'a> {
         let (retained, exact) = match told {
             Some(lost) => (lost, true),
             // Every error and warning from the cursor on is kept, so none of them is among the missing.
-            None if lane.floor <= first && !self.state.damaged => (0, true),
+            None if lane.floor() <= first && !self.state.damaged => (0, true),
             None => {
                 let mut most = count.min(retained);
                 if !self.state.damaged {
-                    most = most.min(lane.evicted).min(lane.floor - first);
+                    let memory = self.lanes[RETAINED];
+                    let oldest = lane.at(memory, lane.oldest()).ok();
+                    let evicted = oldest.map_or(self.state.retained, |oldest| self.retained_before(memory, &oldest));
+                    most = most.min(evicted).min(lane.floor() - first);
                 }
                 (most, most == 0)
             }

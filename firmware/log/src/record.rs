@@ -20,6 +20,7 @@ const FLAG_TRUNCATED: u32 = 1 << 24;
 const ORIGIN_MASK: u32 = 0xff;
 
 /// Sums of the frame's words (two words per step keep the CPU's load delay slots busy).
+#[inline]
 pub(crate) fn sum_words(mut a: u32, mut b: u32, words: &[u32]) -> (u32, u32) {
     let (fours, rest) = words.as_chunks::<4>();
     for &[w, x, y, z] in fours {
@@ -47,6 +48,7 @@ pub fn checksum(frame: &[u32]) -> u32 {
     checksum_parts(header, text)
 }
 
+#[inline]
 pub(crate) fn checksum_parts(header: &[u32; HEADER_WORDS], text: &[u32]) -> u32 {
     let [kind, _, seq, seq_high, time, time_high, retained, repeat, sizes, body] = *header;
     let (mut a, mut b) = (kind, kind);
@@ -73,6 +75,7 @@ pub(crate) struct Header {
 
 impl Header {
     /// Writes the header in front of `text` (already padded with zeros), checksum included.
+    #[inline]
     pub fn write(&self, header: &mut [u32; HEADER_WORDS], text: &[u32]) {
         let flags = if self.truncated { FLAG_TRUNCATED } else { 0 };
         *header = [

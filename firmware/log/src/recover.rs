@@ -242,8 +242,7 @@ impl<'a> Run<'a> {
     fn start(first: &Record<'a>, behind: Place) -> Run<'a> {
         let start = behind.pos - first.words().len();
         // All that the lane held before this is gone, as far as anybody can tell.
-        let evicted = u64::from(first.retained());
-        let kept = Lane { tail: start, head: start, wrap: 0, lap: 1, floor: first.seq(), evicted };
+        let kept = Lane { tail: start, head: start, wrap: 0, lap: 1, gone: first.seq().wrapping_sub(1) };
         Run { lane: kept, records: 0, newest: None, damaged: false }
     }
 

@@ -49,14 +49,15 @@ impl Division {
 /// The newest record written, with which the next one is compared.
 #[derive(Clone, Copy)]
 struct Last {
-    level: Level,
+    /// [`Text::key`], 0 if nothing can repeat it.
+    key: u32,
     pos: usize,
-    text: Text,
 }
 
 /// A repeat record at its lane's head that has no successor yet and may still change.
 #[derive(Clone, Copy)]
 struct Pending {
+    level: Level,
     words: usize,
     repeat: u32,
     /// Time of the first repetition it stands for.
@@ -71,7 +72,7 @@ pub struct Ring<'a> {
     state: State,
     window: usize,
     boot_id: u64,
-    last: Option<Last>,
+    last: Last,
     pending: Option<Pending>,
 }
 
@@ -87,8 +88,8 @@ impl<'a> Ring<'a> {
         let (scratch, normal) = rest.split_at_mut(division.window);
         control::start(control, size, boot_id, generation);
         let state = State { generation, ..State::default() };
-        let lanes = [normal, retained];
-        Ok(Ring { control, scratch, lanes, state, window: division.window, boot_id, last: None, pending: None })
+        let (lanes, last) = ([normal, retained], Last { key: 0, pos: 0 });
+        Ok(Ring { control, scratch, lanes, state, window: division.window, boot_id, last, pending: None })
     }
 
     /// Writes one record. Never waits, never allocates; the oldest records of the lane make room.
@@ -109,6 +110,7 @@ impl<'a> Ring<'a> {
         self.append(time, level, target, message, Some(detail))
     }
 
+    #[inline(never)]
     fn append(
         &mut self,
         time: u64,
@@ -117,135 +119,133 @@ impl<'a> Ring<'a> {
         message: fmt::Arguments<'_>,
         detail: Option<fmt::Arguments<'_>>,
     ) -> Written {
-        if self.pending.is_some() {
-            if self.last.is_some_and(|last| last.level == level && last.text.target_len == target.len()) {
-                return self.append_after_repeat(time, level, target, message, detail);
+        if let Some(pending) = self.pending {
+            if pending.level == level {
+                return self.append_after_repeat(time, pending, target, message, detail);
             }
             self.flush_repeats();
         }
         let lane = lane_of(level);
-        self.reserve(lane);
-        let pos = self.state.lanes[lane].head;
-        let Some(window) = self.lanes[lane].get_mut(pos..pos + self.window) else {
-            return Written::Record(self.state.next_seq); // not reached: reserve made the window
-        };
-        let text = compose(window, target, message, detail);
-        if self.repeats_last(level, lane, pos, text) {
-            self.provide(time, level, text, Pending { words: text.frame_words(), repeat: 1, since: time });
-            return Written::Repeat;
+        let place = &mut self.state.lanes[lane];
+        if place.reserve(self.lanes[lane], self.window, self.state.next_seq) {
+            // Before what was there is overwritten, nobody may look for it any more.
+            control::set_lane(self.control, lane, place);
+            compiler_fence(Ordering::SeqCst);
         }
-        self.publish(time, level, pos, text)
+        let pos = place.head;
+        let Some(frame) = self.lanes[lane].get_mut(pos..pos + self.window) else {
+            return Written::Repeat; // not reached: that window was just reserved
+        };
+        let Some((header, room)) = frame.split_first_chunk_mut::<HEADER_WORDS>() else {
+            return Written::Repeat; // not reached: the window is longer
+        };
+        let text = compose(room, target, message, detail);
+        let key = text.key(level);
+        if key == self.last.key && key != 0 {
+            return self.append_compared(time, level, text);
+        }
+        let (seq, retained) = (self.state.next_seq, self.state.retained as u32);
+        seal(header, room, &Sealed { time, level, seq, retained, repeat: 0 }, text);
+        self.last = Last { key, pos };
+        self.count(level, text.frame_words());
+        Written::Record(seq)
+    }
+
+    /// The text at the lane's head may be the last record's.
+    #[cold]
+    fn append_compared(&mut self, time: u64, level: Level, text: Text) -> Written {
+        let (lane, seq) = (lane_of(level), self.state.next_seq);
+        let pos = self.state.lanes[lane].head;
+        let memory = &self.lanes[lane];
+        if let (Some(new), Some(old)) = (memory.get(pos..), memory.get(self.last.pos..)) {
+            if same_start(new, old, text.target_len + text.message_len) {
+                return self.provide(time, level, text, 1, time);
+            }
+        }
+        self.seal_head(time, level, text, 0);
+        self.last.pos = pos;
+        self.count(level, text.frame_words());
+        Written::Record(seq)
     }
 
     /// There is a repeat record at the lane's head: the new one is made beside the lanes, and only then compared.
+    #[cold]
     fn append_after_repeat(
         &mut self,
         time: u64,
-        level: Level,
+        pending: Pending,
         target: &str,
         message: fmt::Arguments<'_>,
         detail: Option<fmt::Arguments<'_>>,
     ) -> Written {
-        let lane = lane_of(level);
-        let text = compose(self.scratch, target, message, detail);
-        let words = text.frame_words();
-        let head = self.state.lanes[lane].head;
-        if let (Some(last), Some(pending)) = (self.last, self.pending) {
-            if let (Some(old), true) = (self.lanes[lane].get(last.pos..), comparable(&last, level, &text)) {
-                if same_start(self.scratch, old, text.target_len + text.message_len) {
-                    self.copy_scratch(lane, head, words);
-                    let repeat = pending.repeat.saturating_add(1);
-                    self.provide(time, level, text, Pending { words, repeat, ..pending });
-                    return Written::Repeat;
-                }
+        let (level, lane) = (pending.level, lane_of(pending.level));
+        let Some((_, room)) = self.scratch.split_first_chunk_mut::<HEADER_WORDS>() else {
+            return Written::Repeat; // not reached: it is as long as a window
+        };
+        let text = compose(room, target, message, detail);
+        let (words, key) = (text.frame_words(), text.key(level));
+        if key == self.last.key && key != 0 {
+            let old = self.lanes[lane].get(self.last.pos..).unwrap_or(&[]);
+            if same_start(self.scratch, old, text.target_len + text.message_len) {
+                self.copy_scratch(lane, words);
+                return self.provide(time, level, text, pending.repeat.saturating_add(1), pending.since);
             }
         }
         self.flush_repeats();
-        self.reserve(lane);
-        let pos = self.state.lanes[lane].head;
-        self.copy_scratch(lane, pos, words);
-        self.publish(time, level, pos, text)
+        let place = &mut self.state.lanes[lane];
+        place.reserve(self.lanes[lane], self.window, self.state.next_seq);
+        control::set_lane(self.control, lane, place);
+        compiler_fence(Ordering::SeqCst);
+        let pos = place.head;
+        self.copy_scratch(lane, words);
+        let seq = self.state.next_seq;
+        self.seal_head(time, level, text, 0);
+        self.last = Last { key, pos };
+        self.count(level, words);
+        Written::Record(seq)
     }
 
-    fn copy_scratch(&mut self, lane: usize, pos: usize, words: usize) {
+    fn copy_scratch(&mut self, lane: usize, words: usize) {
+        let pos = self.state.lanes[lane].head;
         if let (Some(to), Some(from)) = (self.lanes[lane].get_mut(pos..pos + words), self.scratch.get(..words)) {
             to.copy_from_slice(from);
         }
     }
 
-    #[inline]
-    fn reserve(&mut self, lane: usize) {
-        let place = &mut self.state.lanes[lane];
-        let before = (place.tail, place.wrap);
-        place.reserve(self.lanes[lane], self.window, self.state.next_seq);
-        if before != (place.tail, place.wrap) {
-            // Before what was there is overwritten, nobody may look for it any more.
-            control::set_lane(self.control, lane, place);
-            compiler_fence(Ordering::SeqCst);
-        }
-    }
-
-    #[inline]
-    fn repeats_last(&self, level: Level, lane: usize, pos: usize, text: Text) -> bool {
-        let Some(last) = self.last.filter(|last| comparable(last, level, &text)) else {
-            return false;
-        };
-        let memory = &self.lanes[lane];
-        match (memory.get(pos..), memory.get(last.pos..)) {
-            (Some(new), Some(old)) => same_start(new, old, text.target_len + text.message_len),
-            _ => false,
-        }
-    }
-
     /// Completes the record at the head of its lane, all but counting it.
-    #[inline]
-    fn seal(&mut self, time: u64, level: Level, pos: usize, text: Text, repeat: u32) {
-        let words = text.frame_words();
-        let frame = self.lanes[lane_of(level)].get_mut(pos..pos + words);
-        if let Some((header, body)) = frame.and_then(|frame| frame.split_first_chunk_mut::<HEADER_WORDS>()) {
-            let header_fields = Header {
-                level,
-                words,
-                seq: self.state.next_seq,
-                time,
-                retained: self.state.retained as u32,
-                repeat,
-                target_len: text.target_len,
-                body_len: text.body_len,
-                truncated: text.truncated,
-            };
-            header_fields.write(header, body);
+    fn seal_head(&mut self, time: u64, level: Level, text: Text, repeat: u32) {
+        let (lane, seq, retained) = (lane_of(level), self.state.next_seq, self.state.retained as u32);
+        let frame = self.lanes[lane].get_mut(self.state.lanes[lane].head..);
+        if let Some((header, room)) = frame.and_then(|frame| frame.split_first_chunk_mut()) {
+            seal(header, room, &Sealed { time, level, seq, retained, repeat }, text);
         }
-        self.last = Some(Last { level, pos, text });
-        compiler_fence(Ordering::SeqCst);
-    }
-
-    #[inline]
-    fn publish(&mut self, time: u64, level: Level, pos: usize, text: Text) -> Written {
-        self.seal(time, level, pos, text, 0);
-        self.count(level, text.frame_words())
     }
 
     /// Takes the complete record of `words` at the head of its lane into the log.
     #[inline]
-    fn count(&mut self, level: Level, words: usize) -> Written {
-        let (lane, seq) = (lane_of(level), self.state.next_seq);
+    fn count(&mut self, level: Level, words: usize) {
+        compiler_fence(Ordering::SeqCst);
+        let lane = lane_of(level);
         self.state.lanes[lane].head += words;
-        self.state.next_seq = seq.wrapping_add(1);
+        self.state.next_seq = self.state.next_seq.wrapping_add(1);
+        control::set_head(self.control, lane, self.state.lanes[lane].head);
+        control::set_next_seq(self.control, self.state.next_seq);
         if level.is_retained() {
             self.state.retained += 1;
+            control::set_retained(self.control, self.state.retained);
         }
-        control::set_lane(self.control, lane, &self.state.lanes[lane]);
-        control::set_counts(self.control, self.state.next_seq, self.state.retained);
-        Written::Record(seq)
     }
 
     /// Keeps the record at the head of its lane as one that may still change. Complete with the number it will have, so
     /// that a reset does not lose it.
-    fn provide(&mut self, time: u64, level: Level, text: Text, pending: Pending) {
-        self.pending = Some(pending);
-        self.seal(time, level, self.state.lanes[lane_of(level)].head, text, pending.repeat);
+    #[cold]
+    fn provide(&mut self, time: u64, level: Level, text: Text, repeat: u32, since: u64) -> Written {
+        self.seal_head(time, level, text, repeat);
+        self.last = Last { key: text.key(level), pos: self.state.lanes[lane_of(level)].head };
+        self.pending = Some(Pending { level, words: text.frame_words(), repeat, since });
+        compiler_fence(Ordering::SeqCst);
         control::set_pending(self.control, Some(lane_of(level)));
+        Written::Repeat
     }
 
     /// Time of the first repetition that no published record stands for yet. Whoever runs the ring calls
@@ -256,10 +256,10 @@ impl<'a> Ring<'a> {
 
     /// Publishes the pending repeat record, if there is one, and says whether there was.
     pub fn flush_repeats(&mut self) -> bool {
-        let (Some(pending), Some(last)) = (self.pending.take(), self.last) else {
+        let Some(pending) = self.pending.take() else {
             return false;
         };
-        self.count(last.level, pending.words);
+        self.count(pending.level, pending.words);
         control::set_pending(self.control, None);
         true
     }
@@ -318,12 +318,23 @@ fn lane_of(level: Level) -> usize {
     }
 }
 
-/// Whether the texts can be told equal at all; what was cut off might differ.
+/// What a header says besides the text's sizes.
+struct Sealed {
+    time: u64,
+    level: Level,
+    seq: u64,
+    retained: u32,
+    repeat: u32,
+}
+
+/// Writes the header in front of the text.
 #[inline]
-fn comparable(last: &Last, level: Level, text: &Text) -> bool {
-    last.level == level
-        && last.text.message_len == text.message_len
-        && last.text.target_len == text.target_len
-        && !last.text.truncated
-        && !text.truncated
+fn seal(header: &mut [u32; HEADER_WORDS], room: &[u32], sealed: &Sealed, text: Text) {
+    let Sealed { time, level, seq, retained, repeat } = *sealed;
+    let words = text.frame_words();
+    let (target_len, body_len, truncated) = (text.target_len, text.body_len, text.truncated);
+    let fields = Header { level, words, seq, time, retained, repeat, target_len, body_len, truncated };
+    if let Some(body) = room.get(..words - HEADER_WORDS) {
+        fields.write(header, body);
+    }
 }
