@@ -87,6 +87,8 @@ class ThreadedHandler(logging.Handler):
         self.lost = 0
         self._unsaid = 0
         self._destination = destination
+        # Not the handler's own lock, which logging holds while it waits for `close`.
+        self._queue_lock = threading.Lock()
         self._queue: deque[str] = deque()
         self._characters = 0
         self._wake = threading.Event()
@@ -99,20 +101,21 @@ class ThreadedHandler(logging.Handler):
             line = self.format(record)
         except Exception as error:  # noqa: BLE001  arguments are the caller's; logging never raises into it
             line = f"{record.levelname}:{record.name}:{record.msg!r} cannot be formatted: {error!r}"
-        if len(self._queue) >= QUEUE_RECORDS or self._characters >= QUEUE_CHARACTERS:
-            self.lost += 1
-            self._unsaid += 1
-            return
-        if self._unsaid:
-            self._put(f"WARNING::corelog.logs:{self._unsaid} records are missing here: their reader was too slow")
-            self._unsaid = 0
-        self._put(line)
+        with self._queue_lock:
+            if len(self._queue) >= QUEUE_RECORDS or self._characters >= QUEUE_CHARACTERS:
+                self.lost += 1
+                self._unsaid += 1
+                return
+            if self._unsaid:
+                self._put(f"WARNING::corelog.logs:{self._unsaid} records are missing here: their reader was too slow")
+                self._unsaid = 0
+            self._put(line)
+        if not self._wake.is_set():
+            self._wake.set()
 
     def _put(self, line: str) -> None:
         self._queue.append(line + "\n")
         self._characters += len(line)
-        if not self._wake.is_set():
-            self._wake.set()
 
     def _run(self) -> None:
         while not self._ends or self._queue:
@@ -120,14 +123,13 @@ class ThreadedHandler(logging.Handler):
             self._write_queue()
 
     def _write_queue(self) -> None:
-        assert self.lock is not None
         self._wake.clear()
-        with self.lock:  # emit runs under it
+        with self._queue_lock:
             lines, self._queue, self._characters = self._queue, deque(), 0
         try:
             self._destination.write("".join(lines))
         except (OSError, ValueError):  # full disk, closed terminal: counted, as there is nowhere to say it now
-            with self.lock:
+            with self._queue_lock:
                 self.lost += len(lines)
                 self._unsaid += len(lines)
 
