@@ -21,7 +21,7 @@ from corelog.wire.errors import ProtocolError
 from corelog.wire.frames import Cursor, From, Level, encode_subscribe
 from corelog.wire.mgmt import PORT, Answer, Identity
 from corelog.wire.text import PullParser
-from sipyco import keepalive
+from sipyco.keepalive import async_open_connection, set_keepalive
 
 TIMEOUT = 10.0
 # a link that is cut without a word is noticed after 4 s
@@ -50,7 +50,7 @@ class AsyncMgmt:
     async def open(self) -> None:
         """Connects and shakes hands."""
         async with asyncio.timeout(self.timeout):
-            self._reader, self._writer = await keepalive.async_open_connection(
+            self._reader, self._writer = await async_open_connection(
                 self.host, self.port, limit=STREAM_BUFFER, **KEEPALIVE
             )
             try:
@@ -221,7 +221,7 @@ class Mgmt:
         deadline = time.monotonic() + self.timeout
         self._socket = socket.create_connection((self.host, self.port), self.timeout)
         try:
-            keepalive.set_keepalive(self._socket, **KEEPALIVE)
+            set_keepalive(self._socket, **KEEPALIVE)
             self._socket.sendall(mgmt.greeting(self.destination))
             self._order = _order(self._exactly(1, deadline))
         except BaseException:

@@ -20,7 +20,13 @@ from corelog.coredevice.follow import Device
 from corelog.frontend.common import CommandError, command, destination, port
 from corelog.wire.frames import Cursor, Level
 from corelog.wire.mgmt import PORT
-from sipyco import common_args, pc_rpc
+from sipyco.common_args import (
+    bind_address_from_args,
+    init_logger_from_args,
+    simple_network_args,
+    verbosity_args,
+)
+from sipyco.pc_rpc import Server
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +56,8 @@ def get_argparser() -> argparse.ArgumentParser:
         description="Log controller: writes the log of a core device to stderr, for ever, as lines that "
         "the controller manager forwards to the master. Device records of every level are written, whatever -v and -q.",
     )
-    common_args.simple_network_args(parser, RPC_PORT)
-    common_args.verbosity_args(parser)
+    simple_network_args(parser, RPC_PORT)
+    verbosity_args(parser)
     parser.add_argument("--simulation", action="store_true", help="no device: write a message every 2 s")
     parser.add_argument(
         "-s", "--drtio-dest", dest="destination", metavar="DEST", type=destination, default=0,
@@ -110,7 +116,7 @@ async def _run(args: argparse.Namespace) -> int:
     output = Output(STDERR, state)
     real_stderr, sys.stderr = sys.stderr, OwnStream(output)
     try:
-        common_args.init_logger_from_args(args)
+        init_logger_from_args(args)
         if problem is not None:
             logger.warning("%s: a restart of this controller begins at the oldest record again", problem)
         return await _serve(args, output, state, cursors)
@@ -133,11 +139,11 @@ async def _serve(args: argparse.Namespace, output: Output, state: State | None, 
     asked = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    server = pc_rpc.Server(
+    server = Server(
         {"corelog": Target(controller)}, "log of a core device", builtin_terminate=True, allow_parallel=True
     )
     try:
-        await server.start(common_args.bind_address_from_args(args), args.port)
+        await server.start(bind_address_from_args(args), args.port)
     except BaseException:
         work.close()
         raise
