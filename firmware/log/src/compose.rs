@@ -32,27 +32,22 @@ impl Text {
     }
 }
 
-/// Puts bytes together to words: memory is written once per word, at no alignment of the text's pieces.
+/// Writes pieces of text one behind the other. Longer ones go by words, whatever their alignment.
 struct Writer<'a> {
     room: &'a mut [u32],
-    /// Whole words written, and what comes next: the low `bits` of `word`, the others being zero.
-    whole: usize,
-    word: u32,
-    bits: u32,
-    /// Bytes that may be written.
+    /// Bytes written, and how many may be.
+    used: usize,
     limit: usize,
     truncated: bool,
 }
 
+/// Pieces below this length go byte by byte: bringing them into line would cost more.
+const SHORT: usize = 12;
+
 impl Writer<'_> {
     #[inline]
-    fn used(&self) -> usize {
-        self.whole * 4 + (self.bits / 8) as usize
-    }
-
-    #[inline]
     fn push(&mut self, text: &str) -> fmt::Result {
-        if text.len() > self.limit - self.used() {
+        if text.len() > self.limit - self.used {
             return self.push_cut(text);
         }
         self.append(text.as_bytes());
@@ -63,59 +58,72 @@ impl Writer<'_> {
     #[cold]
     fn push_cut(&mut self, text: &str) -> fmt::Result {
         self.truncated = true;
-        let (text, _) = split_at_char(text, self.limit - self.used());
+        let (text, _) = split_at_char(text, self.limit - self.used);
         self.append(text.as_bytes());
         Err(fmt::Error)
     }
 
     #[inline]
     fn append(&mut self, bytes: &[u8]) {
+        if bytes.len() < SHORT {
+            self.append_few::<8>(bytes);
+        } else {
+            self.append_words(bytes);
+        }
+    }
+
+    fn append_words(&mut self, bytes: &[u8]) {
         let (head, words, tail) = bytemuck::pod_align_to::<u8, u32>(bytes);
-        self.few(head);
-        let Some(room) = self.room.get_mut(self.whole..self.whole + words.len()) else {
-            return; // not reached: the caller has compared the length with the limit
+        self.append_few::<2>(head);
+        let (first, shift) = (self.used / 4, self.used % 4 * 8);
+        // One word more than there are, for what the shifting pushes out.
+        let Some((last, room)) = self.room.get_mut(first..first + words.len() + 1).and_then(<[u32]>::split_last_mut)
+        else {
+            return self.append_rest(bytes.get(head.len()..).unwrap_or(&[]));
         };
-        if self.bits == 0 {
+        if shift == 0 {
             for (to, &word) in room.iter_mut().zip(words) {
                 *to = word;
             }
         } else {
-            let (mut before, left, right) = (self.word, self.bits, 32 - self.bits);
+            let start = room.first().unwrap_or(last);
+            let mut before = start & ((1 << shift) - 1);
             for (to, &word) in room.iter_mut().zip(words) {
-                *to = before | word << left;
-                before = word >> right;
+                *to = before | word << shift;
+                before = word >> (32 - shift);
             }
-            self.word = before;
+            *last = before;
         }
-        self.whole += words.len();
-        self.few(tail);
+        self.used += 4 * words.len();
+        self.append_few::<2>(tail);
     }
 
-    /// The up to three bytes before or behind the words of a piece.
+    /// Appends fewer than 16 bytes, with `MOST` 2 fewer than 4. No loop, because the compiler would make it a memcpy,
+    /// which prepares itself longer than this takes.
     #[inline]
-    fn few(&mut self, bytes: &[u8]) {
-        let value = match *bytes {
-            [] => return,
-            [a] => u32::from(a),
-            [a, b] => u32::from(a) | u32::from(b) << 8,
-            [a, b, c, ..] => u32::from(a) | u32::from(b) << 8 | u32::from(c) << 16,
+    fn append_few<const MOST: usize>(&mut self, mut bytes: &[u8]) {
+        let room: &mut [u8] = bytemuck::cast_slice_mut(self.room);
+        let end = self.used + bytes.len();
+        let Some(mut room) = room.get_mut(self.used..end) else {
+            return; // not reached: the caller has compared the length with the limit
         };
-        let bits = self.bits + 8 * bytes.len() as u32;
-        self.word |= value << self.bits;
-        if bits >= 32 {
-            self.flush();
-            // A shift by 32 is one by 0, and then there is nothing left: at most 24 bits were added.
-            self.word = value >> (32 - self.bits);
+        if MOST >= 8 {
+            copy::<8>(&mut room, &mut bytes);
+            copy::<4>(&mut room, &mut bytes);
         }
-        self.bits = bits & 31;
+        copy::<2>(&mut room, &mut bytes);
+        copy::<1>(&mut room, &mut bytes);
+        self.used = end;
     }
 
-    #[inline]
-    fn flush(&mut self) {
-        if let Some(to) = self.room.get_mut(self.whole) {
-            *to = self.word;
+    /// The last bytes that there is room for at all.
+    #[cold]
+    fn append_rest(&mut self, bytes: &[u8]) {
+        let room: &mut [u8] = bytemuck::cast_slice_mut(self.room);
+        if let Some(room) = room.get_mut(self.used..self.used + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.used += bytes.len();
         }
-        self.whole += 1;
     }
 
     #[inline]
@@ -126,6 +134,18 @@ impl Writer<'_> {
             None => fmt::write(self, args),
         };
         self.truncated |= done.is_err();
+    }
+}
+
+/// Copies the next `N` bytes if there are as many.
+#[inline(always)]
+fn copy<const N: usize>(to: &mut &mut [u8], from: &mut &[u8]) {
+    if let Some((bytes, behind)) = from.split_first_chunk::<N>() {
+        if let Some((place, room)) = core::mem::take(to).split_first_chunk_mut::<N>() {
+            *place = *bytes;
+            *to = room;
+        }
+        *from = behind;
     }
 }
 
@@ -149,7 +169,7 @@ fn split_at_char(text: &str, length: usize) -> (&str, bool) {
 }
 
 /// Writes target, message and detail to `room`, the memory behind a header, from its start.
-#[inline]
+#[inline(always)]
 pub(crate) fn compose(
     room: &mut [u32],
     target: &str,
@@ -160,21 +180,21 @@ pub(crate) fn compose(
     let (target, whole) = split_at_char(target, MAX_TARGET.min(size / 2));
     let target_len = target.len();
     let limit = size.min(target_len + MAX_BODY);
-    let mut writer = Writer { room, whole: 0, word: 0, bits: 0, limit, truncated: false };
+    let mut writer = Writer { room, used: 0, limit, truncated: false };
     writer.append(target.as_bytes());
     writer.format(message);
-    let message_len = writer.used() - target_len;
+    let message_len = writer.used - target_len;
     if let Some(detail) = detail {
         if !writer.truncated {
             writer.format(detail);
         }
     }
-    let body_len = writer.used() - target_len;
-    let truncated = writer.truncated || !whole;
-    if writer.bits != 0 {
-        writer.flush();
+    let (used, truncated) = (writer.used, writer.truncated || !whole);
+    if let Some(last) = writer.room.get_mut(used / 4) {
+        // Zeros up to the next word; all of it if the text ends with a word, which is no harm.
+        *last &= (1 << (used % 4 * 8)) - 1;
     }
-    Text { target_len, message_len, body_len, truncated }
+    Text { target_len, message_len, body_len: used - target_len, truncated }
 }
 
 /// Whether two texts, each behind a header, start with the same `length` bytes.

@@ -58,6 +58,7 @@ impl Lane {
         true
     }
 
+    #[inline(never)]
     fn make_room(&mut self, memory: &[u32], window: usize, next_seq: u64) {
         loop {
             if self.wrap == 0 {

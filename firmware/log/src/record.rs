@@ -75,7 +75,7 @@ pub(crate) struct Header {
 
 impl Header {
     /// Writes the header in front of `text` (already padded with zeros), checksum included.
-    #[inline]
+    #[inline(always)]
     pub fn write(&self, header: &mut [u32; HEADER_WORDS], text: &[u32]) {
         let flags = if self.truncated { FLAG_TRUNCATED } else { 0 };
         *header = [

@@ -328,7 +328,7 @@ struct Sealed {
 }
 
 /// Writes the header in front of the text.
-#[inline]
+#[inline(always)]
 fn seal(header: &mut [u32; HEADER_WORDS], room: &[u32], sealed: &Sealed, text: Text) {
     let Sealed { time, level, seq, retained, repeat } = *sealed;
     let words = text.frame_words();
