@@ -13,6 +13,7 @@ pub mod csr {
 }
 
 pub mod clock;
+mod copy;
 pub mod cpu;
 pub mod ethernet;
 mod exclusive;

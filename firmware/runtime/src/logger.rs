@@ -58,11 +58,12 @@ impl Logs {
 
     /// Most verbose level that the UART gets.
     pub fn uart_level(&self) -> LevelFilter {
-        if self.uart_muted {
-            LevelFilter::Off
-        } else {
-            self.uart_level
-        }
+        self.uart_level
+    }
+
+    /// Whether the UART has to pass over what is written now.
+    pub fn uart_muted(&self) -> bool {
+        self.uart_muted
     }
 
     /// Keeps records from the UART while something is measured.

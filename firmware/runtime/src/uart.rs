@@ -42,6 +42,10 @@ impl Cursors {
     /// Takes the earlier of the next records of both rings and writes it to `line`, if its level is wanted.
     fn next_line(&mut self, logs: &Logs, line: &mut Line) {
         let (ring, uart_only) = (logs.ring.view(), logs.uart_only.view());
+        if logs.uart_muted() {
+            (self.ring, self.uart_only) = (ring.newest(), uart_only.newest());
+            return;
+        }
         let from_ring = time_at(ring, self.ring) <= time_at(uart_only, self.uart_only);
         let item = if from_ring { ring.read(&mut self.ring) } else { uart_only.read(&mut self.uart_only) };
         // Only the room in the line can fail; what was written until then is sent.
