@@ -2,8 +2,8 @@
 
 Script, one command per line (times are relative to the base set by B; mu, coarse cycles where said so):
   B n                    base = now + n coarse cycles
-  S ch time addr data    submit and wait until done; prints `s status`
-  s ch time addr data    strobe a submission only;  o  prints `s status`
+  S ch time addr data    submit and wait until done; prints `s status now` (coarse)
+  s ch time addr data    strobe a submission only;  o  prints as S
   W t / N n              run until coarse time t / for n cycles
   P n / p                pop a report in every cycle with chance n/256 / in one cycle
   L                      prints `l collisions busies sequences`, the lost counters
@@ -18,15 +18,15 @@ Script, one command per line (times are relative to the base set by B; mu, coars
 Whenever they happen: `o ch t data addr fine`, an execution (t: coarse), and `e kind ch time`, a popped report.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from corelog_gateware.rtio import Channel, InputInterface, OutputInterface, RTIOCore
 from migen import Module, Signal
+
+from corelog_gateware.rtio import Channel, InputInterface, OutputInterface, RTIOCore
 from support import verilated
 
 COLLISION, BUSY, SEQUENCE = 1, 2, 3
@@ -87,14 +87,28 @@ def output(name: str, replace: bool, busy: bool = True, delay: int = 0) -> Chann
 class Config:
     """A core under test: replacement flag of each output channel and the core's sizes."""
 
-    replace: tuple[bool, ...] = (True, True, False, False)
+    replace: tuple[bool, ...]
     lanes: int = 8
     depth: int = 16
     reports: int = 128
+    staging: int = 16
     inputs: int = 0
     input_depth: int = 4
     input_delay: int = 0
     delays: tuple[int, ...] = ()
+
+
+MIXED = (True, True, False, False)
+# Every one costs a compilation, so the tests share them. Deep enough lanes never fill in a test of 16 coarse cycles.
+EIGHT = Config(MIXED)
+EIGHT_FEW_REPORTS = Config(MIXED, reports=3, staging=2)
+FIVE = Config(MIXED, lanes=5, depth=17, delays=(0, 5, 1, 9))
+FOUR = Config(MIXED, lanes=4, depth=2)
+THREE = Config(MIXED, lanes=3, depth=31, reports=2, staging=5)
+TWO = Config(MIXED, lanes=2, depth=3, inputs=2, input_delay=3)
+TWO_SHALLOW = Config(MIXED, lanes=2, depth=1, inputs=1, input_depth=1)
+ONE = Config(MIXED, lanes=1, depth=16, inputs=1, input_depth=3)
+CORES = (EIGHT, EIGHT_FEW_REPORTS, FIVE, FOUR, THREE, TWO, TWO_SHALLOW, ONE)
 
 
 @cache
@@ -109,7 +123,11 @@ def core(config: Config) -> Path:
         Channel(f"in{n}", input=InputInterface(16, 3, config.input_delay)) for n in range(config.inputs)
     ]
     top = Top(
-        channels, lane_count=config.lanes, lane_depth=config.depth, report_depth=config.reports,
+        channels,
+        lane_count=config.lanes,
+        lane_depth=config.depth,
+        report_depth=config.reports,
+        report_staging=config.staging,
         input_depth=config.input_depth,
     )
     return verilated.build(top, top.ports, Path(__file__).parent / "rtio_driver.cpp", f"rtio{config.lanes}")
@@ -140,14 +158,18 @@ class Execution(NamedTuple):
 
 @dataclass
 class Result:
-    """What happened in a stretch of a script; reports, executions sorted, as order within a cycle has no meaning."""
+    """What happened in a stretch of a script, in order."""
 
     executions: list[Execution] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
     lost: tuple[int, ...] = ()
     reads: list[tuple[int, ...]] = field(default_factory=list)
     cycles: int = 0
+
+    def sorted(self) -> "Expected":
+        return Expected(sorted(self.executions), sorted(self.reports))
 
 
 def play(program: Path, lines: Iterable[str], timeout: float = 90.0) -> list[Result]:
@@ -163,6 +185,7 @@ def play(program: Path, lines: Iterable[str], timeout: float = 90.0) -> list[Res
             now.reports.append(Report(*values))
         elif code == "s":
             now.statuses.append(values[0])
+            now.times.append(values[1])
         elif code == "l":
             now.lost = values
         elif code == "i":
@@ -209,18 +232,68 @@ def resolve(events: Sequence[Event], replace: Sequence[bool]) -> tuple[list[Even
     for event in events:
         place = (event.channel, event.time >> 3)
         first = executed.get(place)
-        if first is None:
-            executed[place] = event
-        elif replace[event.channel] and (first.time, first.address) == (event.time, event.address):
+        if first is None or (replace[event.channel] and (first.time, first.address) == (event.time, event.address)):
             executed[place] = event
         else:
             reports.append(Report(COLLISION, event.channel, event.time))
     return list(executed.values()), reports
 
 
-def execution(event: Event) -> Execution:
-    return Execution(event.channel, event.time >> 3, event.data, event.address, event.time & 7)
+@dataclass
+class Expected:
+    executions: list[Execution]
+    reports: list[Report]
 
 
-if __name__ == "__main__":
-    sys.stdout.write(str(core(Config())) + "\n")
+def expect(
+    events: Sequence[Event], config: Config, statuses: Sequence[int] = (), busy: "Busy | None" = None
+) -> Expected:
+    """What a core must do with events submitted in this order, from lanes that are all free.
+
+    statuses  what the core answered; an event it refused (underflow) is left out, but must have found a lane
+    busy      which executions find their channel busy
+    """
+    lanes = LaneModel(config.lanes)
+    delays = config.delays or (0,) * len(config.replace)
+    accepted, reports = [], []
+    for event, status in zip(events, statuses or [0] * len(events), strict=True):
+        if status != 0:
+            continue
+        if lanes.take((event.time >> 3) + delays[event.channel]):
+            accepted.append(event)
+        else:
+            reports.append(Report(SEQUENCE, event.channel, event.time))
+    executed, collisions = resolve(accepted, config.replace)
+    executions = []
+    for event in sorted(executed, key=lambda event: event.time >> 3):
+        done = Execution(
+            event.channel, (event.time >> 3) + delays[event.channel], event.data, event.address, event.time & 7
+        )
+        if busy is not None and busy.refuses(done):
+            reports.append(Report(BUSY, event.channel, event.time))
+        else:
+            executions.append(done)
+    return Expected(sorted(executions), sorted(reports + collisions))
+
+
+class Busy:
+    """Channels' busy patterns: per channel (length, bits) as for command Z, or cycles after a strobe as for Y."""
+
+    def __init__(self, patterns: dict[int, tuple[int, int]], after: dict[int, int]) -> None:
+        self.patterns = patterns
+        self.after = after
+        self.free_from: dict[int, int] = {}
+
+    def script(self) -> list[str]:
+        return [f"Z {n} {length} {bits}" for n, (length, bits) in self.patterns.items()] + [
+            f"Y {n} {cycles}" for n, cycles in self.after.items()
+        ]
+
+    def refuses(self, execution: Execution) -> bool:
+        """Executions of a channel must be asked about in the order of their times."""
+        strobe = execution.coarse - 1
+        length, bits = self.patterns.get(execution.channel, (1, 0))
+        if (bits >> (strobe % length)) & 1 or strobe < self.free_from.get(execution.channel, strobe):
+            return True
+        self.free_from[execution.channel] = strobe + 1 + self.after.get(execution.channel, 0)
+        return False

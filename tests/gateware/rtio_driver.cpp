@@ -1,7 +1,7 @@
 // Plays a script (standard input) on the RTIO core under test and prints what happens; rtio_bench.py describes both.
 #include <array>
-#include <cstdarg>
 #include <cinttypes>
+#include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -86,7 +86,8 @@ struct Bench {
             if (busy_left[n] != 0) busy_left[n]--;
             if (((dut.out_stb >> n) & 1) == 0) continue;
             const uint32_t event = dut.out_events[n];
-            print("o %d %" PRId64 " %u %u %u\n", n, now + 1 - (base >> 3), event & 0xffff, (event >> 16) & 0xff, event >> 24);
+            print("o %d %" PRId64 " %u %u %u\n", n, now + 1 - (base >> 3), event & 0xffff, (event >> 16) & 0xff,
+                  event >> 24);
             busy_left[n] = busy_after[n];
         }
         if (dut.pop && dut.present) {
@@ -129,6 +130,8 @@ struct Bench {
         pulse(dut.cri_i_stb);
     }
 
+    void show_output() { print("s %u %" PRId64 "\n", dut.cri_o_status, coarse() - (base >> 3)); }
+
     void show_input() {
         print("i %u %u %" PRId64 " %" PRId64 "\n", dut.cri_i_status, dut.cri_i_data,
               static_cast<int64_t>(dut.cri_i_timestamp) - base, coarse() - (base >> 3));
@@ -140,10 +143,10 @@ struct Bench {
             case 'S':
                 start_output(a[0], a[1], a[2], a[3]);
                 tick_while([&] { return (dut.cri_o_status & 1) != 0; }, "output stuck");
-                print("s %u\n", dut.cri_o_status);
+                show_output();
                 break;
             case 's': start_output(a[0], a[1], a[2], a[3]); break;
-            case 'o': print("s %u\n", dut.cri_o_status); break;
+            case 'o': show_output(); break;
             case 'B': base = (coarse() + a[0]) * 8; break;
             case 'W': {
                 const int64_t until = (base >> 3) + a[0];

@@ -1,15 +1,17 @@
 """Compile a Migen module with Verilator and a C++ driver into a program, cached by content.
 
-The Verilog text, the driver, the flags and the tools' versions make up the key, so a change of any of them builds anew and
-everything else is reused: build/tests/verilated/<name>-<key>/.
+The Verilog text, the driver, the flags and the tools' versions make up the key, so a change of any of them builds anew
+and everything else is reused: build/tests/verilated/<name>-<key>/.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,21 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "tests" / "verilated"
 BUILD_DEADLINE = 300.0
 
-_FLAGS = ["--cc", "--exe", "--build", "-j", "2", "-O3", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal",
-          "-Wno-WIDTH", "-Wno-CASEINCOMPLETE", "-Wno-UNUSED", "-CFLAGS", "-O1", "--top-module", "dut", "--prefix", "Vdut",
-          "-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++17 "
-          "CFG_CXXFLAGS_COROUTINES=-fcoroutines"]
+# Memories start with random contents, so that nothing can rely on what was never written.
+_VERILATOR_FLAGS = [
+    *("--cc", "--exe", "-O3", "--top-module", "dut", "--prefix", "Vdut"),
+    *("--x-assign", "unique", "--x-initial", "unique"),
+    *("-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE"),
+    *("-CFLAGS", "-Wall -Wextra"),
+]
+_MAKE_FLAGS = [
+    "CFG_CXXFLAGS_PCH_I=-include",
+    "CFG_CXXFLAGS_STD=-std=gnu++17",
+    "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
+    "OPT_FAST=-O1",
+]
+# Verilator's own run-time part, the same for all programs and most of the work to compile.
+_RUNTIME = ("verilated.o", "verilated_threads.o")
 
 
 def verilator() -> tuple[Path, dict[str, str]]:
@@ -41,7 +54,8 @@ def verilator() -> tuple[Path, dict[str, str]]:
 def _run(command: list[str], env: dict[str, str], cwd: Path) -> str:
     done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=BUILD_DEADLINE)
     if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)} failed ({done.returncode}):\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+        output = done.stdout[-4000:] + done.stderr[-4000:]
+        raise RuntimeError(f"{' '.join(command)} failed ({done.returncode}):\n{output}")
     return done.stdout
 
 
@@ -57,19 +71,41 @@ def build(top: Module, ios: Iterable[Any], driver: Path, name: str) -> Path:
     text = text[text.index("module dut"):]
     program, env = verilator()
     version = _run([str(program), "--version"], env, ROOT) + _run(["g++", "--version"], env, ROOT)
-    parts = [text, driver.read_text(), " ".join(_FLAGS), version]
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    folder = CACHE / f"{name}-{key}"
-    folder.mkdir(parents=True, exist_ok=True)
-    built = folder / "obj_dir" / "Vdut"
-    done = folder / "done"
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    tools = [*_VERILATOR_FLAGS, *_MAKE_FLAGS, version]
+    folder = CACHE / f"{name}-{_key([text, driver.read_text(), *tools])}"
+    objects, built = folder / "obj_dir", folder / "obj_dir" / "Vdut"
+    make = ["make", "-j2", "-f", "Vdut.mk", *_MAKE_FLAGS]
+    with _locked(folder), contextlib.ExitStack() as stack:
+        done = folder / "done"
         if not done.exists():
             (folder / "dut.v").write_text(text)
-            _run([str(program), *_FLAGS, "--Mdir", str(folder / "obj_dir"), "dut.v", str(driver)], env, folder)
+            _run([str(program), *_VERILATOR_FLAGS, "--Mdir", str(objects), "dut.v", str(driver)], env, folder)
+            runtime = CACHE / f"runtime-{_key(tools)}"
+            stack.enter_context(_locked(runtime))
+            if not all((runtime / part).exists() for part in _RUNTIME):
+                _run([*make, *_RUNTIME], env, objects)
+                for part in _RUNTIME:
+                    shutil.copy(objects / part, runtime / f"{part}.new")
+                    (runtime / f"{part}.new").rename(runtime / part)
+            for part in _RUNTIME:
+                shutil.copy(runtime / part, objects / part)
+            stack.close()
+            _run(make, env, objects)
             done.touch()
     return built
+
+
+def _key(parts: list[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder, made if need be, for this process alone: tests run in several at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def run(program: Path, script: str, timeout: float = 90.0) -> str:

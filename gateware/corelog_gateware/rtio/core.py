@@ -108,6 +108,7 @@ class RTIOCore(Module):
     lane_count    lanes, 1 or more: how far submission order may go back in time
     lane_depth    events per lane
     report_depth  error reports held for software
+    report_staging  cycles with errors that can wait on their way there
     input_depth   input events per channel
 
     cri                common RTIO interface (cri.py)
@@ -125,6 +126,7 @@ class RTIOCore(Module):
         lane_count: int = 8,
         lane_depth: int = 128,
         report_depth: int = 128,
+        report_staging: int = 16,
         input_depth: int = 64,
     ) -> None:
         if not 1 <= len(channels) <= 2 ** min(CHANNEL_BITS, CHAN_SEL_BITS):
@@ -158,6 +160,7 @@ class RTIOCore(Module):
             output_path.report_stb,
             output_path.reports,
             depth=report_depth,
+            staging_depth=report_staging,
             delays={n: channel.delay for n, channel in enumerate(channels) if channel.output is not None},
         )
         # A PHY with several channels has one reset.

@@ -73,7 +73,7 @@ class LaneDistributor(Module):
             return ((vector >> lane) & 1) != 0
 
         # Last coarse time of each lane, meaningless until the lane is used.
-        last = Memory(COARSE_BITS, lane_count)
+        last = Memory(COARSE_BITS, max(lane_count, 2))
         read = last.get_port(has_re=True, mode=READ_FIRST)
         write = last.get_port(write_capable=True, mode=READ_FIRST)
         self.specials += last, read, write
