@@ -116,27 +116,35 @@ def compile_firmware(progress: Progress) -> Path:
     return result
 
 
-def compile_program(progress: Progress, verilog: list[Path], trace: bool, firmware: Path | None) -> Path:
-    """The board program. With ``firmware`` it is trained: compiled a second time with the profile of a run of it."""
-    variant = "trace" if trace else "plain" if firmware is None else "trained"
+def compile_program(progress: Progress, verilog: list[Path], trace: bool, training: Path | None) -> Path:
+    """The board program. With ``training``, a firmware, it is compiled a second time with the profile of a run of it;
+    a program trained before serves without as well."""
     harness = [*HARNESS.glob("*.cpp"), *HARNESS.glob("*.h")]
     # A new elaboration of the same gateware differs in its date only.
     design = [line for path in verilog for line in path.read_text().splitlines() if not line.startswith("//")]
-    texts = [variant, *model.versions(), *profile.versions(), *design]
-    key = digest([*harness, GENERATED / "corelog_soc.h"], texts)
-    result = SIM / f"board-{variant}-{key[:16]}"
-    if result.exists():
-        return result
+    texts = [*model.versions(), *profile.versions(), *design]
+    key = digest([*harness, GENERATED / "corelog_soc.h"], texts)[:16]
+    trained, plain = SIM / f"board-trained-{key}", SIM / f"board-plain-{key}"
+    if trace:
+        variant, usable = "trace", [SIM / f"board-trace-{key}"]
+    elif training is not None:
+        variant, usable = "trained", [trained]
+    else:
+        variant, usable = "plain", [plain, trained]
+    for program in reversed(usable):
+        if program.exists():
+            return program
+    result = usable[0]
     directory = SIM / f"objects-{variant}"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     progress.step("translating gateware (Verilator)")
     model.verilate(verilog, directory, trace)
-    if firmware is None:
+    if training is not None:
+        profile.compile_trained(directory, result, training, progress.step)
+    else:
         progress.step("compiling board" + (" with waveform output" if trace else ""))
         model.compile_board(directory, result, trace)
-    else:
-        profile.compile_trained(directory, result, firmware, progress.step)
     for old in SIM.glob(f"board-{variant}-*"):
         if old != result:
             old.unlink()

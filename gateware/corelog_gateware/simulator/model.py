@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from .paths import GENERATED, HARNESS, BuildError
@@ -84,12 +85,25 @@ def verilate(sources: Sequence[Path], directory: Path, trace: bool) -> None:
     run_logged(command, directory / "log", "Verilator", env=environment)
 
 
-def compile_board(directory: Path, result: Path, trace: bool, flags: Sequence[str] = ()) -> None:
+@dataclass(frozen=True)
+class HotFlags:
+    """Compiler flags for what runs in every cycle: the model and the loop around it. With ``keep_others``, objects of
+    the other sources that are there already are not compiled again."""
+
+    flags: Sequence[str] = ()
+    keep_others: bool = False
+
+
+def is_hot(source: Path) -> bool:
+    return source.name == "board.cpp" or (source.stem.startswith(PREFIX) and not source.stem.endswith("Slow"))
+
+
+def compile_board(directory: Path, result: Path, trace: bool, hot: HotFlags | None = None) -> None:
     """Compile what :func:`verilate` left in ``directory`` with the harness and link both to ``result``.
 
-    ``flags`` go to compiler and linker; the objects' names do not depend on them, so that a profile written by one
-    compilation is found by the next.
+    The objects' names do not depend on ``hot``, so that a profile written by one compilation is found by the next.
     """
+    hot = hot or HotFlags()
     root = find_verilator()[1] / "include"
     runtime = [root / name for name in ("verilated.cpp", "verilated_threads.cpp")]
     if trace:
@@ -100,9 +114,11 @@ def compile_board(directory: Path, result: Path, trace: bool, flags: Sequence[st
 
     def compile_one(source: Path) -> Path:
         object_file = directory / f"{source.stem}.o"
+        if hot.keep_others and not is_hot(source) and object_file.exists():
+            return object_file
         # Code that runs once is not worth the compiler's time.
-        level = ["-O0"] if source.stem.endswith("__Slow") else []
-        command = [compiler, *COMPILER_OPTIONS, *level, *flags, *defines, *includes]
+        flags = hot.flags if is_hot(source) else ["-O1"]
+        command = [compiler, *COMPILER_OPTIONS, *flags, *defines, *includes]
         command += ["-c", str(source), "-o", str(object_file)]
         run_logged(command, directory / "log", f"compiling {source.name}", cwd=directory)
         return object_file
@@ -113,6 +129,7 @@ def compile_board(directory: Path, result: Path, trace: bool, flags: Sequence[st
     with ThreadPoolExecutor(JOBS) as pool:
         objects = [str(path) for path in pool.map(compile_one, sources)]
     temporary = result.with_name(result.name + ".new")
-    command = [compiler, "-no-pie", *flags, *objects, "-lslirp", "-pthread", "-o", str(temporary)]
+    # Position-independent code would cost registers, and nothing here is secret or exposed.
+    command = [compiler, "-no-pie", *hot.flags, *objects, "-lslirp", "-pthread", "-o", str(temporary)]
     run_logged(command, directory / "log", "linking the board program", cwd=directory)
     temporary.replace(result)

@@ -26,9 +26,9 @@ class CoreDevice(SoCCore):
     :param clk: system clock (Signal); ``clk_freq`` its frequency in Hz.
     :param ident: identification string, read by the firmware from ``identifier_mem``.
     :param main_ram_size: bytes of main RAM, a power of two. The CPU starts at its first word.
-    :param ethernet_phy: ``sink`` and ``source`` of frames in words, in the ``sys`` domain. ``rx_slots`` and ``tx_slots``
-        (powers of two) count the MAC's frame buffers; their memory regions must be aligned to their size, which
-        ``rx_slots >= tx_slots`` gives.
+    :param ethernet_phy: ``sink`` and ``source`` of frames in words, in the ``sys`` domain.
+    :param rx_slots, tx_slots: frame buffers of the MAC, powers of two. Their memory regions must be aligned to their
+        size, which ``rx_slots >= tx_slots`` gives.
     :param uart_phy: PHY for LiteX's UART.
     :param identity_pads, storage_pads: Records of ``identity_layout()`` and ``storage_layout()``.
     :param rtio_phys: ``(name, PHY)`` of every RTIO channel, in the order of channel numbers; see ``rtio/README.md``.
