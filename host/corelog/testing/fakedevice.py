@@ -7,6 +7,7 @@ simulated board.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import struct
 import time
@@ -158,6 +159,8 @@ class FakeDevice:
         finally:
             self._open.discard(writer)
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if await reader.readexactly(len(mgmt.MAGIC) + 1) is None or self.faults.mute:
@@ -383,10 +386,10 @@ async def _field(reader: asyncio.StreamReader) -> bytes:
 
 
 async def _wait(news: asyncio.Event, writer: asyncio.StreamWriter, seconds: float) -> None:
-    if writer.is_closing():
-        raise _HangUp
     try:
         async with asyncio.timeout(seconds):
             await news.wait()
     except TimeoutError:
         pass
+    if writer.is_closing():
+        raise _HangUp
