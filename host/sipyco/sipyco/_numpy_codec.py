@@ -11,8 +11,9 @@ try:
 except ImportError:
     _base64 = base64
 
-# One type, its size and, for times, its unit. numpy's comma and parenthesis forms are not part of PYON.
-_DTYPE_TEXT = re.compile(r"[<>|=]?[A-Za-z?]+[0-9]*(\[[0-9]*[A-Za-z]+(/[0-9]+)?\])?")
+# One type, its size and, for times, its unit. numpy's comma and parenthesis forms are not part of PYON, nor is its
+# former alias `a`.
+_DTYPE_TEXT = re.compile(r"[<>|=]?(?!a[0-9]*$)[A-Za-z?]+[0-9]*(\[[0-9]*[A-Za-z]+(/[0-9]+)?\])?")
 
 
 def b64encode(data: Any) -> str:

@@ -151,13 +151,18 @@ def _value(node: ast.AST) -> Any:
             return {_value(key): _value(value) for key, value in zip(keys, values, strict=True) if key is not None}
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as operator, operand=operand):
             number = _number(operand)
-            return -number if isinstance(operator, ast.USub) else number
+            if isinstance(operator, ast.UAdd):
+                return number
+            # repr writes a complex number without a real part only if that is +0, and minus turned it into -0.
+            return complex(0.0, -number.imag) if isinstance(number, complex) else -number
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as operator, right=right):
             real, imaginary = _number(left), _number(right)
             if isinstance(real, complex) or not isinstance(imaginary, complex):
                 raise _Refused(node)
-            # Not an addition: that would lose the sign of zeros and turn infinities into nan.
-            return complex(real, -imaginary.imag if isinstance(operator, ast.Sub) else imaginary.imag)
+            # Not an addition: that would lose the sign of zeros and turn infinities into nan. `-0` is an integer.
+            minus_zero = real == 0 and isinstance(left, ast.UnaryOp) and isinstance(left.op, ast.USub)
+            return complex(-0.0 if minus_zero else real,
+                           -imaginary.imag if isinstance(operator, ast.Sub) else imaginary.imag)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _CALLS:
             return _CALLS[name](*[_value(argument) for argument in arguments])
         case _:
