@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from corelog.lab.program import Program
+from corelog.lab.program import Program, executable
 from corelog.lab.system import LogTap, free_address
 from sipyco.pc_rpc import AsyncioClient
+from support.conditions import eventually
 
 MASTER_READY = "ARTIQ master is now ready."
 CTLMGR_READY = "ARTIQ controller manager is now running."
@@ -56,11 +57,29 @@ class Management:
     def write_device_db(self) -> None:
         (self.directory / "device_db.py").write_text(f"device_db = {self.controllers!r}\n")
 
+    @staticmethod
+    def master_path() -> str:
+        return executable("corelog")
+
     async def start(self) -> None:
         self.write_device_db()
         await self.master.start()
-        await self.tap.connect(self.address, 1067)
+        await self.listen()
         await self.ctlmgr.start()
+
+    async def listen(self) -> None:
+        """Connects the tap. The master says nothing to a new listener, so it is asked for records until one comes."""
+        await self.tap.connect(self.address, 1067)
+        _, writer = await asyncio.open_connection(self.address, 1066)
+        writer.write(b"ARTIQ logging\n")
+
+        async def heard() -> bool:
+            writer.write(b"probe:ERROR:probe:are you listening?\n")
+            return bool(self.tap.entries)
+
+        await eventually(heard, 10, "the master's broadcast")
+        writer.close()
+        await writer.wait_closed()
 
     async def rescan(self) -> None:
         """Lets the master read the device database as it is now."""
