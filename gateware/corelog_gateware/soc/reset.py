@@ -1,6 +1,6 @@
 """Clock, power-on reset and warm reset of the SoC."""
 
-from migen import ClockDomain, ClockSignal, If, Module, ResetSignal, Signal
+from migen import ClockDomain, If, Module, Signal
 
 POWER_ON, REQUESTED, WATCHDOG = range(3)
 RESET_CYCLES = 16
@@ -31,10 +31,10 @@ class ResetManager(Module):
 
         left = Signal(max=RESET_CYCLES + 1, reset=RESET_CYCLES)
         self.comb += [
-            ClockSignal("sys").eq(clk),
-            ClockSignal("por").eq(clk),
+            self.cd_sys.clk.eq(clk),
+            self.cd_por.clk.eq(clk),
             self.active.eq(left != 0),
-            ResetSignal("sys").eq(self.active),
+            self.cd_sys.rst.eq(self.active),
         ]
         self.sync.por += [
             If(self.active, left.eq(left - 1)),

@@ -39,13 +39,15 @@ class Storage(Module, AutoCSR):
 
         store = self.store
         idle = Signal()
+        written = Signal()
         # A change needs a cycle to the store and one back through the input registers.
         settle = Signal(3)
         store_busy = Signal()
         self.comb += [
             store.address.eq(self._address.storage),
             idle.eq(~store.busy & ~store_busy),
-            self._busy.status.eq((settle != 0) | self._address.re | store.program | store.erase | ~idle),
+            written.eq(self._address.re | self._program.re | self._erase.re | store.program | store.erase),
+            self._busy.status.eq((settle != 0) | written | ~idle),
         ]
         self.sync += [
             store.value.eq(self._program.r),
@@ -53,5 +55,5 @@ class Storage(Module, AutoCSR):
             store.erase.eq(self._erase.re & self._erase.r & idle),
             self._data.status.eq(store.data),
             store_busy.eq(store.busy),
-            If(self._address.re | store.program | store.erase, settle.eq(0b111)).Else(settle.eq(settle[1:])),
+            If(written, settle.eq(0b111)).Else(settle.eq(settle[1:])),
         ]

@@ -78,8 +78,8 @@ static void report(const Options &options, const Board &board, const Network &ne
                    double wall, double cpu) {
     double cycles = static_cast<double>(board.cycles());
     if (options.print_speed) {
-        printf("speed: %.2f Mcycles/s of wall time, %.2f of CPU time (%.0f cycles, %.2f s, %.2f CPU s)\n",
-               cycles / wall / 1e6, cycles / cpu / 1e6, cycles, wall, cpu);
+        printf("speed: %.2f Mcycles/s of CPU time, %.2f Mcycles/s of wall time (%.0f cycles, %.2f CPU s, %.2f s)\n",
+               cycles / cpu / 1e6, cycles / wall / 1e6, cycles, cpu, wall);
         fflush(stdout);
     }
     if (options.verbose)
