@@ -31,7 +31,8 @@ def load(tmp_path: Path, source: str) -> ModuleType:
 # A tree: ("par" | "seq" | "loop" | "call", children) or ("delay", n) or ("emit", channel)
 
 def random_tree(rng: random.Random, depth: int) -> tuple:
-    kind = rng.choice(["delay", "emit"] if depth == 0 else ["delay", "emit", "par", "par", "seq", "seq", "loop", "call"])
+    leaves = ["delay", "emit"]
+    kind = rng.choice(leaves if depth == 0 else [*leaves, "par", "par", "seq", "seq", "loop", "call"])
     if kind == "delay":
         return kind, rng.randrange(-3, 20)
     if kind == "emit":
