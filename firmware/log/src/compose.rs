@@ -68,31 +68,46 @@ impl Writer<'_> {
         if bytes.len() < SHORT {
             self.append_few::<8>(bytes);
         } else {
-            self.append_words(bytes);
+            self.append_long(bytes);
         }
     }
 
+    #[inline(never)]
+    fn append_long(&mut self, bytes: &[u8]) {
+        self.append_words(bytes);
+    }
+
+    #[inline(always)]
     fn append_words(&mut self, bytes: &[u8]) {
         let (head, words, tail) = bytemuck::pod_align_to::<u8, u32>(bytes);
         self.append_few::<2>(head);
         let (first, shift) = (self.used / 4, self.used % 4 * 8);
-        // One word more than there are, for what the shifting pushes out.
-        let Some((last, room)) = self.room.get_mut(first..first + words.len() + 1).and_then(<[u32]>::split_last_mut)
+        let Some((room, behind)) = self.room.get_mut(first..).and_then(|room| room.split_at_mut_checked(words.len()))
         else {
-            return self.append_rest(bytes.get(head.len()..).unwrap_or(&[]));
+            return; // not reached: the caller has compared the length with the limit
         };
         if shift == 0 {
             for (to, &word) in room.iter_mut().zip(words) {
                 *to = word;
             }
         } else {
-            let start = room.first().unwrap_or(last);
-            let mut before = start & ((1 << shift) - 1);
-            for (to, &word) in room.iter_mut().zip(words) {
-                *to = before | word << shift;
-                before = word >> (32 - shift);
+            let (left, right) = (shift as u32, 32 - shift as u32);
+            let mut before = room.first().map_or(0, |start| start & ((1 << left) - 1));
+            let ((fours, rest), (fours_in, rest_in)) = (room.as_chunks_mut::<4>(), words.as_chunks::<4>());
+            for ([p, q, r, s], &[w, x, y, z]) in fours.iter_mut().zip(fours_in) {
+                *p = before | w << left;
+                *q = w >> right | x << left;
+                *r = x >> right | y << left;
+                *s = y >> right | z << left;
+                before = z >> right;
             }
-            *last = before;
+            for (to, &word) in rest.iter_mut().zip(rest_in) {
+                *to = before | word << left;
+                before = word >> right;
+            }
+            if let (Some(last), false) = (behind.first_mut(), words.is_empty()) {
+                *last = before;
+            }
         }
         self.used += 4 * words.len();
         self.append_few::<2>(tail);
@@ -114,16 +129,6 @@ impl Writer<'_> {
         copy::<2>(&mut room, &mut bytes);
         copy::<1>(&mut room, &mut bytes);
         self.used = end;
-    }
-
-    /// The last bytes that there is room for at all.
-    #[cold]
-    fn append_rest(&mut self, bytes: &[u8]) {
-        let room: &mut [u8] = bytemuck::cast_slice_mut(self.room);
-        if let Some(room) = room.get_mut(self.used..self.used + bytes.len()) {
-            room.copy_from_slice(bytes);
-            self.used += bytes.len();
-        }
     }
 
     #[inline]
@@ -176,6 +181,21 @@ pub(crate) fn compose(
     message: fmt::Arguments<'_>,
     detail: Option<fmt::Arguments<'_>>,
 ) -> Text {
+    if let (Some(text), None) = (message.as_str(), detail) {
+        // Short of every limit: cut nowhere, nothing to format.
+        if target.len() + text.len() <= MAX_TARGET.min(room.len()) {
+            return compose_text(room, target, text);
+        }
+    }
+    compose_formatted(room, target, message, detail)
+}
+
+fn compose_formatted(
+    room: &mut [u32],
+    target: &str,
+    message: fmt::Arguments<'_>,
+    detail: Option<fmt::Arguments<'_>>,
+) -> Text {
     let size = room.len() * 4;
     let (target, whole) = split_at_char(target, MAX_TARGET.min(size / 2));
     let target_len = target.len();
@@ -190,11 +210,27 @@ pub(crate) fn compose(
         }
     }
     let (used, truncated) = (writer.used, writer.truncated || !whole);
-    if let Some(last) = writer.room.get_mut(used / 4) {
-        // Zeros up to the next word; all of it if the text ends with a word, which is no harm.
+    pad(writer.room, used);
+    Text { target_len, message_len, body_len: used - target_len, truncated }
+}
+
+/// The frequent case without arguments, target and message known to fit.
+#[inline(always)]
+fn compose_text(room: &mut [u32], target: &str, message: &str) -> Text {
+    let (target_len, message_len) = (target.len(), message.len());
+    let mut writer = Writer { room, used: 0, limit: target_len + message_len, truncated: false };
+    writer.append_words(target.as_bytes());
+    writer.append_words(message.as_bytes());
+    pad(writer.room, target_len + message_len);
+    Text { target_len, message_len, body_len: message_len, truncated: false }
+}
+
+/// Zeros up to the next word; all of it if the text ends with a word, which is no harm.
+#[inline]
+fn pad(room: &mut [u32], used: usize) {
+    if let Some(last) = room.get_mut(used / 4) {
         *last &= (1 << (used % 4 * 8)) - 1;
     }
-    Text { target_len, message_len, body_len: used - target_len, truncated }
 }
 
 /// Whether two texts, each behind a header, start with the same `length` bytes.

@@ -45,7 +45,7 @@ impl Lane {
     }
 
     /// Makes `window` free words follow each other at `head`, at the price of the oldest records, and says whether the
-    /// lane changed for that. `next_seq` is the number of the record to come. The lane must be at least three windows long.
+    /// lane changed for that. `next_seq` is the number of the record to come. The lane must be at least four windows long.
     #[inline]
     pub fn reserve(&mut self, memory: &[u32], window: usize, next_seq: u64) -> bool {
         if self.wrap == 0 && memory.len() - self.head >= window {
@@ -72,8 +72,9 @@ impl Lane {
                     (self.wrap, self.head) = (self.head, 0);
                 }
             }
+            // Somewhat more than needed, so that not every record has to come here.
             while self.wrap != 0 {
-                if self.tail - self.head >= window {
+                if self.tail - self.head >= window + window / 2 {
                     return;
                 }
                 self.evict(memory, next_seq);

@@ -22,6 +22,7 @@ mod reader;
 mod record;
 mod recover;
 mod ring;
+mod scan;
 pub mod text;
 
 pub use level::Level;

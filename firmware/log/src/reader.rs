@@ -3,6 +3,7 @@
 use crate::lane::{Found, Lane, Place};
 use crate::record::Record;
 use crate::ring::RETAINED;
+use crate::scan::{Scan, Step};
 use crate::Level;
 
 /// Length of the frame that declares a loss on a stream (docs/wire.md).
@@ -26,12 +27,12 @@ pub(crate) struct State {
 /// A reader's place: the next record it wants. A plain value; any seq is legal and every ring takes any cursor.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor {
-    seq: u64,
+    pub(crate) seq: u64,
     /// Errors and warnings before `seq`.
-    retained: Option<u64>,
+    pub(crate) retained: Option<u64>,
     /// Where `seq` or what follows it lies in each lane, in the ring of that generation (0: not known).
-    generation: u32,
-    places: [Place; 2],
+    pub(crate) generation: u32,
+    pub(crate) places: [Place; 2],
 }
 
 impl Cursor {
@@ -50,7 +51,7 @@ impl Cursor {
     }
 
     #[inline]
-    fn hint(&self, lane: usize, generation: u32) -> Option<Place> {
+    pub(crate) fn hint(&self, lane: usize, generation: u32) -> Option<Place> {
         (self.generation == generation).then_some(self.places[lane])
     }
 }
@@ -106,12 +107,6 @@ pub struct View<'a> {
     pub(crate) lanes: [&'a [u32]; 2],
 }
 
-enum Step {
-    Record { lane: usize, found: Found },
-    Loss(Loss, Option<u64>),
-    End,
-}
-
 impl<'a> View<'a> {
     /// Number of the next record to be written.
     pub fn next_seq(&self) -> u64 {
@@ -126,10 +121,10 @@ impl<'a> View<'a> {
     /// A cursor at the oldest kept record; at the next one to be written if none is kept.
     pub fn oldest(&self) -> Cursor {
         let mut oldest = None;
-        for (lane, memory) in self.state.lanes.iter().zip(self.lanes) {
-            if let Ok(found) = lane.at(memory, lane.oldest()) {
+        for (n, lane) in self.state.lanes.iter().enumerate() {
+            if let Ok(found) = lane.at(self.lanes[n], lane.oldest()) {
                 if oldest.is_none_or(|(seq, _)| found.seq < seq) {
-                    oldest = Some((found.seq, self.retained_before(memory, &found)));
+                    oldest = Some((found.seq, self.retained_before(n, &found)));
                 }
             }
         }
@@ -161,114 +156,84 @@ impl<'a> View<'a> {
 
     /// Errors and warnings before the cursor, if the cursor or what is kept tells.
     pub fn retained_at(&self, cursor: &Cursor) -> Option<u64> {
-        let mut probe = *cursor;
-        match self.step(&mut probe) {
-            Step::Record { lane, found } => Some(self.retained_before(self.lanes[lane], &found)),
-            Step::Loss(loss, Some(retained)) => loss.exact.then(|| retained.saturating_sub(loss.retained)),
-            Step::Loss(..) => None,
+        let scan = Scan::start(*self, cursor);
+        match scan.step() {
+            Step::Record { lane, found } => Some(self.retained_before(lane, &found)),
+            Step::Loss { loss, retained } => loss.exact.then(|| retained.saturating_sub(loss.retained)),
             Step::End => Some(self.state.retained),
         }
     }
 
     /// What is at the cursor, which moves behind it. Never fails, whatever the cursor.
     pub fn read(&self, cursor: &mut Cursor) -> Item<'a> {
-        match self.step(cursor) {
-            Step::Record { lane, found } => match self.record(lane, &found) {
-                Some(record) => {
-                    self.pass(cursor, lane, &found);
-                    Item::Record(record)
-                }
-                None => Item::End, // not reached: `found` lies within the lane
-            },
-            Step::Loss(loss, retained) => {
-                self.pass_loss(cursor, &loss, retained);
+        let mut scan = Scan::start(*self, cursor);
+        let item = match scan.step() {
+            Step::Record { lane, found } => {
+                scan.pass(lane, found);
+                self.record(lane, &found).map_or(Item::End, Item::Record)
+            }
+            Step::Loss { loss, retained } => {
+                scan.pass_loss(&loss, retained);
                 Item::Loss(loss)
             }
             Step::End => Item::End,
-        }
+        };
+        scan.finish(cursor);
+        item
     }
 
     /// Copies frames from the cursor on, records and losses, to `out` until that is full or nothing is left. Records
     /// below `min_level` are passed over. `out` should hold at least [`crate::MAX_FRAME_BYTES`]. One call takes a
     /// bounded number of steps.
     pub fn fill(&self, cursor: &mut Cursor, min_level: Level, out: &mut [u8]) -> Fill {
+        let mut scan = Scan::start(*self, cursor);
         let (mut bytes, mut skips) = (0, 0);
-        loop {
-            match self.step(cursor) {
+        let more = loop {
+            match scan.step() {
                 Step::Record { lane, found } => {
                     let Some(record) = self.record(lane, &found) else {
-                        return Fill { bytes, more: false };
+                        break false; // not reached: `found` lies within the lane
                     };
                     if record.level() <= min_level {
-                        let frame = record.bytes();
-                        let Some(place) = out.get_mut(bytes..bytes + frame.len()) else {
-                            return Fill { bytes, more: true };
+                        let length = record.words().len() * 4;
+                        let Some(place) = out.get_mut(bytes..bytes + length) else {
+                            break true;
                         };
-                        place.copy_from_slice(frame);
-                        bytes += frame.len();
+                        copy_words(place, record.words());
+                        bytes += length;
                     } else if skips == MAX_SKIPS {
-                        return Fill { bytes, more: true };
+                        break true;
                     } else {
                         skips += 1;
                     }
-                    self.pass(cursor, lane, &found);
+                    scan.pass(lane, found);
                 }
-                Step::Loss(loss, retained) => {
+                Step::Loss { loss, retained } => {
                     // Who wants only errors and warnings has lost nothing when none of the missing was one.
-                    let wanted = !(min_level.is_retained() && loss.exact && loss.retained == 0);
-                    if wanted {
+                    if !(min_level.is_retained() && loss.exact && loss.retained == 0) {
                         let Some(place) = out.get_mut(bytes..bytes + LOSS_FRAME_BYTES) else {
-                            return Fill { bytes, more: true };
+                            break true;
                         };
                         place.copy_from_slice(&loss.frame());
                         bytes += LOSS_FRAME_BYTES;
                     }
-                    self.pass_loss(cursor, &loss, retained);
+                    scan.pass_loss(&loss, retained);
                 }
-                Step::End => return Fill { bytes, more: false },
+                Step::End => break false,
             }
-        }
+        };
+        scan.finish(cursor);
+        Fill { bytes, more }
     }
 
-    /// Finds what is at the cursor. Leaves in the cursor where it was found, and does not move it otherwise.
-    #[inline]
-    fn step(&self, cursor: &mut Cursor) -> Step {
-        if cursor.seq >= self.state.next_seq {
-            *cursor = self.newest();
-            return Step::End;
-        }
-        let mut nearest: Option<(usize, Found)> = None;
-        for (n, (lane, memory)) in self.state.lanes.iter().zip(self.lanes).enumerate() {
-            match lane.find(memory, cursor.seq, cursor.hint(n, self.state.generation)) {
-                // In sound memory the first condition always holds.
-                Ok(found) if found.seq >= cursor.seq && found.seq < self.state.next_seq => {
-                    cursor.places[n] = found.place;
-                    if nearest.is_none_or(|(_, other)| found.seq < other.seq) {
-                        nearest = Some((n, found));
-                    }
-                }
-                Ok(_) => cursor.places[n] = lane.newest(),
-                Err(place) => cursor.places[n] = place,
-            }
-        }
-        cursor.generation = self.state.generation;
-        match nearest {
-            Some((lane, found)) if found.seq == cursor.seq => Step::Record { lane, found },
-            Some((lane, found)) => {
-                let retained = self.retained_before(self.lanes[lane], &found);
-                Step::Loss(self.loss(cursor, found.seq, retained), Some(retained))
-            }
-            None => Step::Loss(self.loss(cursor, self.state.next_seq, self.state.retained), Some(self.state.retained)),
-        }
-    }
-
-    /// The records from the cursor up to number `end` are gone; `retained` errors and warnings were before `end`.
+    /// The records from `first` up to, not including, `end` are gone; `before` errors and warnings are known to precede
+    /// `first`, and `retained` precede `end`.
     #[cold]
-    fn loss(&self, cursor: &Cursor, end: u64, retained: u64) -> Loss {
-        let (first, count) = (cursor.seq, end - cursor.seq);
+    pub(crate) fn loss(&self, first: u64, before: Option<u64>, end: u64, retained: u64) -> Loss {
+        let count = end - first;
         let lane = &self.state.lanes[RETAINED];
         // A cursor that contradicts the records tells nothing.
-        let told = cursor.retained.and_then(|before| retained.checked_sub(before)).filter(|&lost| lost <= count);
+        let told = before.and_then(|before| retained.checked_sub(before)).filter(|&lost| lost <= count);
         let (retained, exact) = match told {
             Some(lost) => (lost, true),
             // Every error and warning from the cursor on is kept, so none of them is among the missing.
@@ -278,7 +243,7 @@ impl<'a> View<'a> {
                 if !self.state.damaged {
                     let memory = self.lanes[RETAINED];
                     let oldest = lane.at(memory, lane.oldest()).ok();
-                    let evicted = oldest.map_or(self.state.retained, |oldest| self.retained_before(memory, &oldest));
+                    let evicted = oldest.map_or(self.state.retained, |oldest| self.retained_before(RETAINED, &oldest));
                     most = most.min(evicted).min(lane.floor() - first);
                 }
                 (most, most == 0)
@@ -289,8 +254,8 @@ impl<'a> View<'a> {
 
     /// Errors and warnings before a kept record: its own count, with the high part that it leaves out.
     #[inline]
-    fn retained_before(&self, memory: &[u32], found: &Found) -> u64 {
-        let low = memory.get(found.place.pos + 6).copied().unwrap_or(0);
+    pub(crate) fn retained_before(&self, lane: usize, found: &Found) -> u64 {
+        let low = self.lanes[lane].get(found.place.pos + 6).copied().unwrap_or(0);
         self.state.retained.saturating_sub(u64::from((self.state.retained as u32).wrapping_sub(low)))
     }
 
@@ -298,17 +263,29 @@ impl<'a> View<'a> {
     fn record(&self, lane: usize, found: &Found) -> Option<Record<'a>> {
         self.lanes[lane].get(found.place.pos..found.end).and_then(Record::trusted)
     }
+}
 
-    #[inline]
-    fn pass(&self, cursor: &mut Cursor, lane: usize, found: &Found) {
-        let before = self.retained_before(self.lanes[lane], found);
-        cursor.retained = Some(before + u64::from(lane == RETAINED));
-        cursor.seq = found.seq + 1;
-        cursor.places[lane] = Place { pos: found.end, lap: found.place.lap };
+/// Copies a frame to bytes of any alignment, by words: a subscriber's stream need not be aligned in a send buffer.
+#[inline]
+fn copy_words(to: &mut [u8], from: &[u32]) {
+    let (head, words, tail) = bytemuck::pod_align_to_mut::<u8, u32>(to);
+    let shift = 8 * head.len() as u32;
+    let (Some(first), Some(last)) = (from.first(), from.last()) else {
+        return; // not reached: a frame is not empty
+    };
+    if shift == 0 {
+        for (to, &word) in words.iter_mut().zip(from) {
+            *to = word;
+        }
+        return;
     }
-
-    fn pass_loss(&self, cursor: &mut Cursor, loss: &Loss, retained: Option<u64>) {
-        cursor.seq = loss.first + loss.count;
-        cursor.retained = retained;
+    for (to, from) in head.iter_mut().zip(first.to_le_bytes()) {
+        *to = from;
+    }
+    for (to, pair) in words.iter_mut().zip(from.windows(2)) {
+        *to = pair[0] >> shift | pair[1] << (32 - shift);
+    }
+    for (to, from) in tail.iter_mut().zip((last >> shift).to_le_bytes()) {
+        *to = from;
     }
 }
