@@ -72,6 +72,37 @@ class ScriptedServer:
         assert not self.errors
 
 
+class Collector(asyncio.Protocol):
+    """Collects what comes, as long as it reads: see `transport.pause_reading`."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.ended = False
+
+    @classmethod
+    async def connect(cls, port: int, data: bytes) -> "Collector":
+        """Connect and send `data`."""
+        _, collector = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+        collector.transport.write(data)
+        return collector
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended = True
+
+    async def close(self) -> None:
+        self.transport.abort()
+        await until(lambda: self.ended)
+
+
 class Kept(logging.Handler):
     """Keeps (level, source, name, message) of the records that reach the root logger and name a source."""
 
