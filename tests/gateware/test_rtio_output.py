@@ -115,8 +115,9 @@ def test_submission_waits_while_its_lane_is_full_and_is_refused_only_when_it_bec
     rng = random.Random(seed)
     cases, lines = [], ["P 256"]
     for _ in range(200):
-        count = rng.randrange(depth + 1, 3 * depth + 6)
-        times = sorted(8 * (8 + rng.randrange(150)) + rng.randrange(2) for _ in range(count))
+        count = rng.randrange(depth + 1, 6 * depth + 6)
+        window = rng.choice((20, 40, 150))
+        times = sorted(8 * (8 + rng.randrange(window)) + rng.randrange(2) for _ in range(count))
         if rng.randrange(2):
             rng.shuffle(times)
         events = [Event(rng.randrange(2), time, 0, data) for data, time in enumerate(times, start=1)]
@@ -139,7 +140,7 @@ def test_submission_waits_while_its_lane_is_full_and_is_refused_only_when_it_bec
                 # A sequence error is known a cycle earlier.
                 assert slack > MARGIN and duration >= immediate - 1
                 waited += duration > immediate
-    assert refused > 50 and waited > 50
+    assert refused > 20 and waited > 20, f"{refused} refused, {waited} waited"
 
 
 def test_underflow_threshold_is_12_refused_13_accepted_and_the_latest_accepted_event_is_on_time() -> None:
