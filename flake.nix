@@ -80,12 +80,14 @@
         pyproject = true;
         src = ./host;
         build-system = [ py.setuptools ];
-        dependencies = [ py.numpy sipycoPackage ];
+        dependencies = [ py.h5py py.lmdb py.numpy sipycoPackage ];
         doCheck = false;
       };
       python = pkgs.python3.withPackages (_: [
         gateware
         sipycoPackage
+        py.h5py
+        py.lmdb
         py.numpy
         py.pytest
         py.pytest-asyncio

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ def get_argparser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset-db", default="dataset_db.mdb", metavar="FILE",
                         help="persistent datasets the experiment may read; need not exist (default: %(default)s)")
     parser.add_argument("-c", "--class-name", metavar="CLASS", help="the experiment, if FILE has several")
+    parser.add_argument("-o", "--hdf5", metavar="FILE", help="write the datasets to this HDF5 file, print none")
     parser.add_argument("file", metavar="FILE", help="Python file with the experiment")
     parser.add_argument("arguments", metavar="KEY=PYON", nargs="*", help='arguments, for example n=5 or name=\'"x"\'')
     return parser
@@ -104,11 +104,15 @@ def run(args: argparse.Namespace) -> LocalDatasets:
 
 
 def stored_datasets(path: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
-    """The persistent datasets of a master's database; none if there is no file."""
-    if path.exists():
-        logging.getLogger(__name__).warning(
-            "%s is not read: datasets of a master are not available to `corelog run` yet", path)
-    return {}
+    """The persistent datasets of a master's database; none if there is no file. Raises CommandError."""
+    if not path.exists():
+        return {}
+    from corelog.language import dataset_db  # loads a library that most runs do not need
+
+    try:
+        return dataset_db.load(path)
+    except dataset_db.DatasetDBError as error:
+        raise CommandError(str(error)) from error
 
 
 @command("corelog run")
@@ -120,8 +124,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         datasets = run(args)
     except (device_db.DeviceDBError, DeviceError, CoreException, DefaultMissing) as error:
         raise CommandError(str(error)) from error
-    for key, value in sorted(datasets.values.items()):
-        print(f"{key}: {value}")
+    if args.hdf5 is not None:
+        from corelog.language import results  # the same
+
+        results.write(Path(args.hdf5), datasets)
+    else:
+        for key, value in sorted(datasets.values.items()):
+            print(f"{key}: {value}")
     return 0
 
 

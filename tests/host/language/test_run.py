@@ -6,10 +6,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import h5py
+import lmdb
 import pytest
 
 from corelog.coredevice import device_map
 from corelog.lab.program import executable
+from sipyco import pyon, pyon_v1
 from support.session_model import ModelDevice
 from support.session_server import Behaviour, session_server
 
@@ -196,3 +199,53 @@ def test_device_map_has_the_documented_bytes() -> None:
         "02000000 05000000 04000000") + b"ttl0" + bytes.fromhex("01000200 04000000") + b"ttl1"
 
 
+
+
+def test_results_file_has_the_documented_groups_and_types(folder: Path) -> None:
+    (folder / "write.py").write_text('''
+from corelog.experiment import *
+import numpy as np
+class Write(EnvExperiment):
+    def run(self):
+        self.set_dataset("a.int", 5, unit="ms", scale=1e-3, precision=2)
+        self.set_dataset("folder/flag", True)
+        self.set_dataset("text", "äb")
+        self.set_dataset("list", [1.5, 2.5])
+        self.set_dataset("words", ["x", "yz"])
+        self.set_dataset("array", np.arange(6, dtype=np.int32).reshape(2, 3))
+        self.set_dataset("not kept", 1, archive=False)
+        self.get_dataset("stored.list")
+        self.get_dataset("stored.other", archive=False)
+''')
+    stored = {"stored.list": ([1, 2], {"unit": "V"}), "stored.other": (1, {})}
+    with lmdb.open(str(folder / "datasets.mdb"), subdir=False, map_size=1 << 20) as environment:
+        with environment.begin(write=True) as transaction:
+            for key, value in stored.items():
+                transaction.put(key.encode(), pyon.encode(value).encode())
+            transaction.put(b"old", pyon_v1.encode((1.5, {})).encode())
+    result = corelog("run", "--dataset-db", "datasets.mdb", "-o", "out.h5", "write.py", cwd=folder)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    with h5py.File(folder / "out.h5") as file:
+        assert set(file) == {"datasets", "archive"}
+        datasets = file["datasets"]
+        assert datasets["a.int"][()] == 5 and datasets["a.int"].dtype == "int64"
+        assert dict(datasets["a.int"].attrs) == {"unit": "ms", "scale": 1e-3, "precision": 2}
+        assert datasets["folder"]["flag"][()] and datasets["folder"]["flag"].dtype == "bool"
+        assert datasets["text"].asstr()[()] == "äb"
+        assert list(datasets["list"]) == [1.5, 2.5] and list(datasets["words"].asstr()) == ["x", "yz"]
+        assert datasets["array"].shape == (2, 3) and datasets["array"].dtype == "int32"
+        assert "not kept" not in datasets
+        assert {key: list(value) for key, value in file["archive"].items()} == {"stored.list": [1, 2]}
+
+
+def test_dataset_that_hdf5_cannot_hold_is_named(folder: Path) -> None:
+    (folder / "bad.py").write_text("from corelog.experiment import *\nclass Bad(EnvExperiment):\n"
+                                   "    def run(self):\n        self.set_dataset('a set', {1, 2})\n")
+    result = corelog("run", "-o", "out.h5", "bad.py", cwd=folder)
+    assert result.returncode == 1 and "dataset 'a set' is a set that HDF5 cannot hold" in result.stderr
+
+
+def test_dataset_database_that_is_none_is_one_line(folder: Path) -> None:
+    (folder / "dataset_db.mdb").write_bytes(b"not a database at all" * 1000)
+    result = corelog("run", "full.py", cwd=folder)
+    assert result.returncode == 1 and "dataset database dataset_db.mdb cannot be read" in result.stderr
