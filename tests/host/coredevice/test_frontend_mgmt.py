@@ -1,0 +1,169 @@
+"""`corelog mgmt` as a process of its own would run it: output, one-line errors, exit statuses."""
+
+import asyncio
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corelog.coredevice.flash_files import FlashFilesError, parse_bitstream, read_components
+from corelog.testing.fakedevice import FakeDevice
+from corelog.wire.frames import Level
+
+PAYLOAD = bytes(range(100))
+
+
+def bitstream(payload: bytes = PAYLOAD) -> bytes:
+    head = struct.pack(">H", 9) + bytes.fromhex("0ff00ff00ff00ff000") + struct.pack(">H", 1)
+    for key, text in ((b"a", b"top;UserID=0"), (b"b", b"7a100tfgg484"), (b"c", b"2026/07/28"), (b"d", b"12:34:56")):
+        head += key + struct.pack(">H", len(text) + 1) + text + b"\0"
+    return head + b"e" + struct.pack(">I", len(payload)) + payload
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    (folder / "top.bit").write_bytes(bitstream())
+    (folder / "bootloader.bin").write_bytes(b"BL")
+    (folder / "runtime.fbi").write_bytes(b"RTFBI")
+    return folder
+
+
+async def mgmt(device: FakeDevice, *args: str) -> tuple[int, bytes, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "corelog.frontend.main", "mgmt", "-D", device.host, "--port", str(device.port), *args,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    return process.returncode or 0, out, err.decode()
+
+
+async def test_commands_one_after_the_other(tmp_path: Path) -> None:
+    async with FakeDevice() as device:
+        device.write(Level.INFO, "runtime", "hello")
+        assert await mgmt(device, "log") == (0, device.log_text(), "")
+        file = tmp_path / "value"
+        file.write_bytes(b"\0\xff")
+        assert await mgmt(device, "config", "write", "-s", "ip", "1.2.3.4", "-f", "bin", str(file)) == (0, b"", "")
+        assert device.config == {"ip": b"1.2.3.4", "bin": b"\0\xff"}
+        assert await mgmt(device, "config", "read", "-s", "ip") == (0, b"1.2.3.4\n", "")
+        assert await mgmt(device, "config", "read", "-f", "bin", str(tmp_path / "out")) == (0, b"", "")
+        assert (tmp_path / "out").read_bytes() == b"\0\xff"
+        assert await mgmt(device, "config", "remove", "ip", "bin") == (0, b"", "")
+        assert device.config == {}
+        assert await mgmt(device, "log", "clear") == (0, b"", "")
+        assert device.log_text() == b""
+
+
+async def test_identity_is_shown() -> None:
+    async with FakeDevice() as device:
+        status, out, _ = await mgmt(device, "identify")
+        assert status == 0
+        assert f"boot id:      {device.log.boot_id:016x}\n" in out.decode()
+        assert "capabilities: subscribe, debug\n" in out.decode()
+
+
+async def test_debug_requests() -> None:
+    async with FakeDevice() as device:
+        assert (await mgmt(device, "debug", "flood", "12", "--warn-every", "4", "--level", "debug"))[0] == 0
+        assert (device.log.produced, device.log.warnings) == (12, 3)
+        assert (await mgmt(device, "debug", "bench", "5"))[0] == 0
+        assert (await mgmt(device, "debug", "allocator"))[0] == 0
+        boot = device.log
+        assert (await mgmt(device, "debug", "panic")) == (0, b"", "")
+        assert boot.panicked
+
+
+async def test_errors_are_one_line_and_status_1(tmp_path: Path) -> None:
+    async with FakeDevice() as device:
+        for args, text in ((("config", "read", "-s", "nothing"), "nothing: Device failed to read config. The key"),
+                           (("config", "write", "-f", "a", str(tmp_path / "absent")), "No such file"),
+                           (("flash", str(tmp_path)), "lacks top.bit, bootloader.bin, runtime.fbi")):
+            status, out, err = await mgmt(device, *args)
+            assert (status, out) == (1, b"")
+            assert err.startswith("corelog mgmt: error: ")
+            assert text in err
+            assert err.count("\n") == 1
+        device.faults.mute = True
+        status, _, err = await mgmt(device, "--timeout", "0.2", "log")
+        assert (status, err.count("\n")) == (1, 1)
+        await device.stop()
+        status, _, err = await mgmt(device, "log")
+        assert (status, err) == (1, f"corelog mgmt: error: nothing answers at 127.0.0.1 port {device.port}: "
+                                    "is the device up?\n")
+        status, _, err = await mgmt(device, "-v", "log")
+        assert status == 1
+        assert "Traceback" in err
+
+
+@pytest.mark.parametrize("args", [[], ["nonsense"], ["config"], ["config", "read"], ["config", "write"],
+                                  ["-s", "256", "log"], ["debug", "flood", "-1"], ["--timeout", "0", "log"]])
+async def test_wrong_usage_is_status_2(args: list[str]) -> None:
+    async with FakeDevice() as device:
+        assert (await mgmt(device, *args))[0] == 2
+        assert device.connections == 0 or args[0] == "config"
+
+
+async def test_flash_shows_the_bitstream_and_sends_all_three(flat: Path) -> None:
+    async with FakeDevice() as device:
+        status, out, err = await mgmt(device, "flash", str(flat))
+        assert (status, err) == (0, "")
+        assert out.decode().splitlines() == ["Design: top;UserID=0", "Part name: 7a100tfgg484", "Date: 2026/07/28",
+                                             "Time: 12:34:56", "Bitstream payload length: 100 bytes"]
+        [image] = device.flashed
+        assert image[:104] == struct.pack("<I", 100) + PAYLOAD
+
+
+async def test_flash_without_all_three_sends_nothing(flat: Path) -> None:
+    async with FakeDevice() as device:
+        (flat / "top.bit").unlink()
+        status, _, err = await mgmt(device, "flash", str(flat))
+        assert (status, device.flashed) == (1, [])
+        assert "lacks top.bit" in err
+
+
+def test_build_tree_is_read(tmp_path: Path) -> None:
+    for name, data in (("gateware/top.bit", bitstream()), ("software/bootloader/bootloader.bin", b"BL"),
+                       ("software/satman/satman.fbi", b"SAT")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    assert read_components(tmp_path, srcbuild=True)[0] == [PAYLOAD, b"BL", b"SAT"]
+    with pytest.raises(FlashFilesError, match="lacks"):
+        read_components(tmp_path)
+
+
+def test_boot_bin_alone_and_nothing_else(flat: Path, tmp_path: Path) -> None:
+    boot = tmp_path / "boot.bin"
+    boot.write_bytes(b"zynq")
+    assert read_components(boot) == ([b"zynq"], None)
+    assert read_components(tmp_path) == ([b"zynq"], None)
+    other = tmp_path / "other.bin"
+    other.write_bytes(b"zynq")
+    with pytest.raises(FlashFilesError, match=r"named boot\.bin"):
+        read_components(other)
+    (flat / "boot.bin").write_bytes(b"zynq")
+    with pytest.raises(FlashFilesError, match=r"both boot\.bin and"):
+        read_components(flat)
+
+
+def test_two_firmwares_an_empty_file_and_no_path_are_refused(flat: Path) -> None:
+    (flat / "satman.fbi").write_bytes(b"SAT")
+    with pytest.raises(FlashFilesError, match="more than one firmware"):
+        read_components(flat)
+    (flat / "satman.fbi").unlink()
+    (flat / "bootloader.bin").write_bytes(b"")
+    with pytest.raises(FlashFilesError, match="is empty"):
+        read_components(flat)
+    with pytest.raises(FlashFilesError, match="does not exist"):
+        read_components(flat / "absent")
+
+
+def test_every_cut_of_a_bitstream_is_refused() -> None:
+    data = bitstream()
+    assert parse_bitstream(data).payload == PAYLOAD
+    for cut in range(len(data)):
+        with pytest.raises(FlashFilesError):
+            parse_bitstream(data[:cut])
