@@ -80,6 +80,7 @@ class AsyncioServer:
 
     def __init__(self) -> None:
         self._client_tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def start(self, host: str | Iterable[str] | None, port: int,
                     ssl_config: "SimpleSSLConfig | None" = None) -> None:
@@ -89,23 +90,32 @@ class AsyncioServer:
         """
         context = None if ssl_config is None else ssl_config.create_server_context()
         addresses = host if host is None or isinstance(host, str) else _usable_addresses(list(host))
+        self._stopping = False
         self.asyncio_server = await asyncio.start_server(
             self._accept, addresses, port, limit=LINE_LIMIT, ssl=context)
 
     async def stop(self) -> None:
         """Close the listener and all connections, and wait until their tasks have ended."""
         self.asyncio_server.close()
+        self._stopping = True
+        for _ in range(4):  # the turns of the loop that a connection already accepted takes to begin its task
+            await asyncio.sleep(0)
         tasks = list(self._client_tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
         await self.asyncio_server.wait_closed()
+        await asyncio.sleep(0)  # the last transports close their sockets
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._stopping:
+            writer.transport.abort()
+            return
         task = asyncio.get_running_loop().create_task(self.__serve(reader, writer))
         self._client_tasks.add(task)
         task.add_done_callback(self._client_tasks.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())  # in case it was cancelled before it began
 
     async def __serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -143,6 +153,7 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         await asyncio.wait_for(writer.wait_closed(), _CLOSE_DEADLINE)
     except (OSError, TimeoutError, asyncio.CancelledError, asyncio.IncompleteReadError):
         writer.transport.abort()
+        await asyncio.sleep(0)  # the transport closes its socket in the next turn of the loop
 
 
 async def read_first_line(reader: asyncio.StreamReader, deadline: float = FIRST_LINES_DEADLINE) -> bytes:
