@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -92,13 +93,22 @@ def _keep_alive(connection: socket.socket) -> None:
 
 
 class SessionClient(_Session):
-    """Blocking client; connects when first used, and again when the device dropped the connection between programs."""
+    """Blocking client; connects when first used, and again when the device dropped the connection between programs.
 
-    _socket: socket.socket | None = None
+    Threads take turns."""
+
+    def __init__(self, host: str, port: int = wire.PORT):
+        super().__init__(host, port)
+        self._socket: socket.socket | None = None
+        self._turn = threading.RLock()
 
     def connect(self) -> wire.Hello:
         """Connects if there is no live connection. Raises CoreException if the device is not there or speaks another
         protocol."""
+        with self._turn:
+            return self._connect()
+
+    def _connect(self) -> wire.Hello:
         if self._socket is not None and self.device is not None and not self._dropped():
             return self.device
         self.close()
@@ -117,7 +127,11 @@ class SessionClient(_Session):
 
     def run(self, program: wire.Program) -> wire.Done | wire.Exceptional:
         """Plays the program; returns when its last event is submitted. Raises CoreException."""
-        hello = self.connect()
+        with self._turn:
+            return self._run(program)
+
+    def _run(self, program: wire.Program) -> wire.Done | wire.Exceptional:
+        hello = self._connect()
         if len(program) > hello.longest_program:
             raise CoreException(f"program of {len(program)} bytes; the core device takes {hello.longest_program}")
         try:

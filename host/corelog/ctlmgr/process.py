@@ -16,13 +16,14 @@ AFTER_EXIT = 1.0
 """Seconds that output is still read after the process has ended, if a child of it keeps the pipe open."""
 
 _PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+# Looked up here, since little may be done between fork and exec.
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def _die_with(parent: int) -> None:
     """In the child before exec: the kernel ends it when the controller manager dies."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it died before the call
             os._exit(1)
 

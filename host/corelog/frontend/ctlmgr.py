@@ -31,7 +31,7 @@ def get_argparser() -> argparse.ArgumentParser:
     group.add_argument("--port-notify", type=port, default=3250, help="default: %(default)s")
     group.add_argument("--port-logging", type=port, default=1066, help="default: %(default)s")
     group.add_argument("--ssl", nargs=3, metavar=("CERT", "KEY", "PEER"),
-                       help="use TLS with the master and for the own port")
+                       help="use TLS with the master (all PEM files)")
     group.add_argument("--retry-master", type=seconds, default=5.0, metavar="S",
                        help="seconds between attempts to reach the master (default: %(default)s)")
     parser.add_argument("--host-filter", metavar="IP",
@@ -54,7 +54,7 @@ async def run(args: argparse.Namespace) -> None:
     rpc = Server({"ctlmgr": ControllerManagerRPC(manager)}, builtin_terminate=True)
     try:
         try:
-            await rpc.start(common_args.bind_address_from_args(args), args.port_control, ssl)
+            await rpc.start(common_args.bind_address_from_args(args), args.port_control)
         except OSError as error:
             raise CommandError(f"cannot listen on port {args.port_control}: {error.strerror or error} "
                                f"(is another controller manager running?)") from error

@@ -107,7 +107,7 @@ class ThreadedHandler(logging.Handler):
                 self._unsaid += 1
                 return
             if self._unsaid:
-                self._put(f"WARNING::corelog.logs:{self._unsaid} records are missing here: their reader was too slow")
+                self._put(f"WARNING::corelog.logs:{self._unsaid} records are missing here: they could not be written")
                 self._unsaid = 0
             self._put(line)
         if not self._wake.is_set():

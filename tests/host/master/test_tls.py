@@ -1,0 +1,87 @@
+"""Master, controller manager and client over TLS with self-signed certificates."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from corelog.lab.program import Program
+from support.conditions import eventually
+from support.management import management
+
+ALLOWED, STRANGER = "client", "stranger"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("certificates")
+    for name in ("master", ALLOWED, STRANGER):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-subj", "/", "-days", "2", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"],
+                       check=True, capture_output=True, timeout=60)
+    return folder
+
+
+def options(folder: Path, own: str, peer: str) -> list[str]:
+    return ["--ssl", str(folder / f"{own}.pem"), str(folder / f"{own}.key"), str(folder / f"{peer}.pem")]
+
+
+async def test_log_and_control_pass_over_tls_and_a_stranger_gets_nothing(tmp_path: Path, certificates: Path) -> None:
+    async with management(tmp_path) as system:
+        def client(who: str, *action: str) -> Program:
+            return Program(who, ["corelog", "client", "-s", system.address, *options(certificates, who, "master"),
+                                 *action])
+
+        system.controller("talker", """
+            say("ERROR:talker:up")
+            while True:
+                signal.sigtimedwait([signal.SIGUSR1], 0.1)
+                say("ERROR:talker:again")
+        """)
+        system.write_device_db()
+        system.master = system.make_master(*options(certificates, "master", ALLOWED))
+        await system.master.start()
+        shown = client(ALLOWED, "show", "log")
+        await shown.start()
+        system.ctlmgr = system.make_ctlmgr(*options(certificates, ALLOWED, "master"))
+        await system.ctlmgr.start()
+
+        async def arrived() -> bool:
+            return any(line.endswith("talker:again") for line in shown.lines)
+
+        await eventually(arrived, 20, "a record over TLS")
+        await shown.stop()
+        for action in (["scan-devices"], ["terminate"]):
+            stranger = client(STRANGER, *action)
+            await stranger.start()
+            assert await stranger.wait(20) == 1
+        plain = Program("plain", ["corelog", "client", "-s", system.address, "terminate"])
+        await plain.start()
+        assert await plain.wait(40) == 1
+        assert system.master.running
+        friend = client(ALLOWED, "terminate")
+        await friend.start()
+        assert await friend.wait(20) == 0
+        assert await system.master.wait(10) == 0
+
+
+async def test_forwarded_records_are_not_readable_on_the_wire(tmp_path: Path, certificates: Path) -> None:
+    async with management(tmp_path) as system:
+        seen = bytearray()
+
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(65536):
+                seen.extend(data)
+            writer.close()
+
+        listener = await asyncio.start_server(relay, system.address, 1066)
+        system.ctlmgr = system.make_ctlmgr(*options(certificates, ALLOWED, "master"))
+        await system.ctlmgr.start()
+
+        async def something() -> bool:
+            return bool(seen)
+
+        await eventually(something, 10, "bytes from the log forwarder")
+        assert seen[0] == 0x16 and b"ARTIQ logging" not in seen  # a TLS handshake record
+        listener.close()
