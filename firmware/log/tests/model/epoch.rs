@@ -134,8 +134,10 @@ impl Boot {
     fn check_damaged(&self, sound: &[u32], choose: &mut impl Choices) {
         let mut memory = sound.to_vec();
         let size = memory.len() as u32;
+        // Often in the control block, where it hurts most.
+        let most = choose.one_of([24, size]);
         for _ in 0..1 + choose.below(4) {
-            memory[choose.below(size) as usize] ^= 1 << choose.below(32);
+            memory[choose.below(most) as usize] ^= 1 << choose.below(32);
         }
         if choose.below(2) == 0 {
             let start = choose.below(size) as usize;

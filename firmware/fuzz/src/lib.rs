@@ -1,0 +1,41 @@
+//! Fuzz targets of the firmware's pure crates. Each takes bytes and panics if a promise is broken.
+
+mod configuration;
+#[path = "../../log/tests/model/mod.rs"]
+mod model;
+mod parsers;
+mod recovery;
+
+pub use configuration::configuration;
+pub use parsers::{management, session, stream};
+pub use recovery::recover;
+
+use model::Choices;
+
+/// The fuzzer's bytes as decisions; zeros when they are used up.
+struct Bytes<'a>(&'a [u8]);
+
+impl Choices for Bytes<'_> {
+    fn below(&mut self, limit: u32) -> u32 {
+        // As few bytes as the choice needs, so that the fuzzer's changes stay local.
+        let length = match limit {
+            0..=0x100 => 1,
+            0x101..=0x1_0000 => 2,
+            _ => 4,
+        };
+        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        taken.iter().rev().fold(0u32, |value, &byte| value << 8 | u32::from(byte)) % limit
+    }
+
+    fn exhausted(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Operations on rings, boot after boot, against the naive model.
+pub fn ring(data: &[u8]) {
+    if !data.is_empty() {
+        model::boots(&mut Bytes(data));
+    }
+}

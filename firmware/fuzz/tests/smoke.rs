@@ -1,0 +1,93 @@
+//! Every fuzz target with seeded random bytes and with damaged vectors, where no fuzzer runs.
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ z >> 31) % limit as u64) as usize
+    }
+}
+
+/// All bytes of a file of vectors, with zeros between so that a damaged start does not hide the rest.
+fn vectors(file: &str, list: &str) -> Vec<Vec<u8>> {
+    let path = format!("{}/../../tests/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let section = text.split(&format!("\"{list}\": [\n")).nth(1).unwrap_or_else(|| panic!("no {list} in {file}"));
+    let lines = section.split("\n]").next().unwrap_or("").lines();
+    let hex = |line: &str| line.split("\"hex\": \"").nth(1)?.split('"').next().map(str::to_owned);
+    let bytes =
+        |hex: String| (0..hex.len()).step_by(2).filter_map(|i| u8::from_str_radix(&hex[i..i + 2], 16).ok()).collect();
+    let found: Vec<Vec<u8>> = lines.filter_map(hex).map(bytes).collect();
+    assert!(!found.is_empty());
+    found
+}
+
+/// `CORELOG_SEED` repeats a run. Half of the inputs are vectors one behind the other with some bytes changed.
+fn run(target: fn(&[u8]), vectors: &[Vec<u8>], count: usize, longest: usize) {
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let given = std::env::var("CORELOG_SEED").ok().map(|seed| seed.parse().expect("CORELOG_SEED"));
+    let seed = given.unwrap_or(time.as_nanos() as u64);
+    println!("CORELOG_SEED={seed}");
+    let mut random = Random(seed);
+    for n in 0..count {
+        let mut data = vec![];
+        if n % 2 == 0 && !vectors.is_empty() {
+            for _ in 0..1 + random.below(6) {
+                data.extend_from_slice(&vectors[random.below(vectors.len())]);
+            }
+            for _ in 0..random.below(4) {
+                let place = random.below(data.len().max(1));
+                if let Some(byte) = data.get_mut(place) {
+                    *byte = random.below(256) as u8;
+                }
+            }
+        } else {
+            data = (0..random.below(longest)).map(|_| random.below(256) as u8).collect();
+        }
+        target(&data);
+    }
+}
+
+#[test]
+fn ring_holds_its_promises_on_random_bytes() {
+    run(corelog_fuzz::ring, &[], 300, 4000);
+}
+
+#[test]
+fn recovery_holds_its_promises_on_random_bytes() {
+    // Damages of a log rather than garbage: an odd first byte.
+    let damaged: Vec<Vec<u8>> = (0..128).map(|n| vec![2 * n + 1, n, 0, n, 0, 0, 0]).collect();
+    run(corelog_fuzz::recover, &damaged, 20_000, 200);
+}
+
+#[test]
+fn management_parser_holds_its_promises_on_damaged_messages() {
+    let vectors: Vec<_> = ["handshakes", "requests", "malformed_requests", "bad_requests"]
+        .iter()
+        .flat_map(|list| vectors("mgmt.json", list))
+        .collect();
+    run(corelog_fuzz::management, &vectors, 50_000, 200);
+}
+
+#[test]
+fn session_parser_holds_its_promises_on_damaged_messages() {
+    let vectors: Vec<_> =
+        ["handshakes", "requests", "programs"].iter().flat_map(|list| vectors("session.json", list)).collect();
+    run(corelog_fuzz::session, &vectors, 50_000, 100);
+}
+
+#[test]
+fn stream_parser_holds_its_promises_on_damaged_frames() {
+    let vectors: Vec<_> = ["frames", "streams"].iter().flat_map(|list| vectors("stream.json", list)).collect();
+    run(corelog_fuzz::stream, &vectors, 50_000, 200);
+}
+
+#[test]
+fn configuration_store_holds_its_promises_on_damaged_images() {
+    let vectors: Vec<_> = ["stores", "device_maps"].iter().flat_map(|list| vectors("config.json", list)).collect();
+    run(corelog_fuzz::configuration, &vectors, 50_000, 200);
+}
