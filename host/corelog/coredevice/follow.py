@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from corelog.coredevice.mgmt import PORT, AsyncMgmt
 from corelog.coredevice.requests import DeviceError
 from corelog.coredevice.stream import SILENCE, NotSupported
+from corelog.coredevice.watch import PATIENCE, watch
 from corelog.wire.cursor import Forgotten, Tracker
 from corelog.wire.frames import From, Level
 from corelog.wire.mgmt import Capability, Identity
@@ -149,7 +150,7 @@ class Follower:
                 await self._identify(device)
                 origins = (self._device.destination,) if self._device.destination else ()
                 stream = await device.subscribe(
-                    self._start, self._level, origins, tracker=self.tracker, silence=self._device.silence
+                    self._start, self._level, origins, tracker=self.tracker, silence=PATIENCE
                 )
             except TimeoutError:
                 raise
@@ -161,8 +162,14 @@ class Follower:
                 yield self._up("stream")
                 if self._start == From.NOW:
                     self._start = From.OLDEST  # what comes while there is no connection is wanted
-                async for items in stream:
-                    yield Batch(items, time.time())
+                watching = asyncio.create_task(
+                    watch(stream, self._device.address, self._device.port, self._device.silence)
+                )
+                try:
+                    async for items in stream:
+                        yield Batch(items, time.time())
+                finally:
+                    watching.cancel()
                 return
         async with self._connection(self._device.destination) as device:
             device.timeout = REQUEST_TIMEOUT

@@ -34,6 +34,7 @@ class Subscription:
         self._pending: list[Item] = []
         self.tracker = tracker
         self.header: Header | None = None
+        self.last_read = asyncio.get_running_loop().time()
 
     async def start(self) -> Header:
         """Waits for the header. Raises NotSupported if the device refuses or closes instead."""
@@ -52,9 +53,14 @@ class Subscription:
                 self._pending = batch
         return self.header
 
+    def fail(self, exc: OSError) -> None:
+        """Makes the reading of the stream raise `exc`: somebody knows that nothing more will come."""
+        self._reader.set_exception(exc)
+
     async def _read(self) -> list[Item] | None:
         async with asyncio.timeout(self._silence):
             data = await self._reader.read(READ_SIZE)
+        self.last_read = asyncio.get_running_loop().time()
         return self._parser.feed(data) if data else None
 
     def __aiter__(self) -> AsyncIterator[list[Item | Forgotten]]:
@@ -70,5 +76,5 @@ class Subscription:
                     yield self.tracker.feed(items)
         except ProtocolError as exc:
             raise DeviceError(f"record stream: {exc}") from exc
-        except TimeoutError:
-            raise TimeoutError(f"nothing from the device for {self._silence:g} s") from None
+        except TimeoutError as exc:
+            raise TimeoutError(str(exc) or f"nothing from the device for {self._silence:g} s") from None

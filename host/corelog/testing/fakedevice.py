@@ -58,6 +58,7 @@ class FakeDevice:
     text: bytes = b""  # what GetLog gives, and PullLog takes away
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
+    _frozen: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _started: float = field(default_factory=time.monotonic)
@@ -141,6 +142,12 @@ class FakeDevice:
         self._started = time.monotonic()
         self.drop()
 
+    def reset_silently(self) -> None:
+        """As `reboot`, but present connections are left open and dead: a device that resets says no farewell."""
+        self._frozen |= self._open
+        self._open.clear()
+        self.reboot()
+
     # connections
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -158,6 +165,7 @@ class FakeDevice:
             pass
         finally:
             self._open.discard(writer)
+            self._frozen.discard(writer)
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
@@ -275,6 +283,8 @@ class FakeDevice:
             await self._send(writer, stream.heartbeats())
 
     async def _send(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        if writer in self._frozen:
+            await asyncio.Event().wait()  # until the task is cancelled
         if self.faults.cut_after is not None:
             part = data[: self.faults.cut_after]
             self.faults.cut_after -= len(part)
@@ -328,6 +338,8 @@ class Stream:
             if seq > log.produced:
                 seq, retained = log.produced, frames.RETAINED_UNKNOWN
             first = [(BootReader(log, origin, self._level, seq, retained), previous, False)]
+            if previous and not first[0][0].behind:
+                first = []  # there is nothing more of it
         else:
             first = []
         self._readers[origin] = first + [

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from corelog.wire.errors import ProtocolError
-from corelog.wire.frames import RETAINED_UNKNOWN, Boot, Cursor, Level, Loss
+from corelog.wire.frames import RETAINED_UNKNOWN, Boot, Cursor, Header, Level, Loss
 from corelog.wire.stream import Item, Records
 
 
@@ -54,6 +54,7 @@ class Tracker:
     places: dict[int, Place] = field(default_factory=dict)
     duplicates: int = 0
     _live: set[int] = field(default_factory=set)
+    _boot_unknown: bool = False
 
     def cursors(self) -> list[Cursor]:
         """Cursors to resume at."""
@@ -81,6 +82,8 @@ class Tracker:
             elif isinstance(item, Boot):
                 self._boot(item, out)
             else:
+                if isinstance(item, Header):
+                    self._boot_unknown = item.boot_unknown
                 out.append(item)
         return out
 
@@ -106,7 +109,8 @@ class Tracker:
         else:
             if old is not None and old.end is not None:
                 self._gap(old, boot.origin, old.end, out)
-            elif old is not None:
+            elif old is not None and (live or self._boot_unknown):
+                # a device that knows the boot of our cursor, and sends nothing of it, has nothing more of it
                 out.append(Forgotten(boot.origin, old.boot_id, old.seq))
             self.places[boot.origin] = Place(
                 boot.boot_id, boot.start_seq, boot.start_retained, boot.start_seq, previous=boot.previous, end=end

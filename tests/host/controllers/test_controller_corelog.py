@@ -90,7 +90,9 @@ async def test_device_that_falls_silent_is_left_and_read_again() -> None:
     async with FakeDevice(heartbeat=60) as device:
         async with running(device, silence=0.3) as r:
             await r.until("device booted")
-            assert "nothing from the device for 0.3 s" in (await r.until("trying again"))[-1]
+            device.faults.mute = True
+            assert "lost (nothing from the device for" in (await r.until("trying again"))[-1]
+            device.faults.mute = False
             device.write(Level.INFO, "a", "b")
             await r.until("firmware.a:b")
 
@@ -212,3 +214,27 @@ async def test_record_is_written_within_milliseconds() -> None:
                 await r.until(f"event {i}.")
                 delays.append(asyncio.get_running_loop().time() - began)
             assert sorted(delays)[25] < 0.005, delays
+
+
+async def test_device_that_reset_without_a_farewell_is_noticed_before_the_silence_is_over() -> None:
+    async with FakeDevice() as device:
+        async with running(device, silence=60) as r:
+            device.flood(5)
+            await r.until("flood 4/5")
+            device.reset_silently()
+            device.write(Level.INFO, "a", "new boot")
+            lines = await r.until("firmware.a:new boot", timeout=4)
+            assert any("the device has booted again" in line for line in lines)
+            assert not any("no longer keeps" in line for line in lines)
+
+
+async def test_silent_stream_of_a_device_that_answers_otherwise_is_borne_for_a_while() -> None:
+    async with FakeDevice(heartbeat=60) as device:
+        async with running(device, silence=0.1) as r:
+            await r.until("device booted")
+            async with asyncio.timeout(5):
+                while device.connections < 3:  # asked twice whether it lives
+                    await asyncio.sleep(0.01)
+            device.write(Level.INFO, "a", "b")
+            await r.until("firmware.a:b")
+            assert not any(b"lost" in line for line in r.lines)

@@ -12,12 +12,13 @@ from corelog.wire.stream import Parser
 from corelog.wire.stream import frames as flat
 
 HEADER = Header(7, 0, 0, 0)
+UNKNOWN = Header(7, 0, 0, 0, boot_unknown=True)
 
 
-def encode(*items: Record | Loss | Boot | Heartbeat) -> bytes:
+def encode(*items: Record | Loss | Boot | Heartbeat, header: Header = HEADER) -> bytes:
     encoders = {Record: frames.encode_record, Loss: frames.encode_loss, Boot: frames.encode_boot,
                 Heartbeat: frames.encode_heartbeat}
-    return frames.encode_header(HEADER) + b"".join(encoders[type(i)](i) for i in items)
+    return frames.encode_header(header) + b"".join(encoders[type(i)](i) for i in items)
 
 
 def record(seq: int, retained: int = 0, level: int = Level.INFO, origin: int = 0) -> Record:
@@ -29,9 +30,9 @@ def boot(boot_id: int = 7, start: int = 0, *, nxt: int = 100, origin: int = 0, p
     return Boot(origin, boot_id, 0, nxt, start, retained, previous)
 
 
-def feed(tracker: Tracker, *items: Record | Loss | Boot | Heartbeat) -> list:
+def feed(tracker: Tracker, *items: Record | Loss | Boot | Heartbeat, header: Header = HEADER) -> list:
     tracker.connected()
-    out = tracker.feed(Parser().feed(encode(*items)))
+    out = tracker.feed(Parser().feed(encode(*items, header=header)))
     return list(flat([i for i in out if not isinstance(i, Forgotten | Header)])) + [
         i for i in out if isinstance(i, Forgotten)]
 
@@ -84,7 +85,18 @@ def test_previous_boot_that_ends_short_of_its_end_is_a_declared_gap() -> None:
 def test_boot_that_the_device_no_longer_keeps_is_said_to_be_forgotten() -> None:
     t = Tracker()
     t.restore([Cursor(0, 6, 50, 3)])
-    assert Forgotten(0, 6, 50) in feed(t, boot(7), record(0))
+    assert Forgotten(0, 6, 50) in feed(t, boot(7), record(0), header=UNKNOWN)
+
+
+def test_previous_boot_that_was_read_to_its_end_is_not_forgotten() -> None:
+    t = Tracker()
+    t.restore([Cursor(0, 6, 50, 3)])
+    assert not [i for i in feed(t, boot(7), record(0)) if isinstance(i, Forgotten)]
+
+
+def test_origin_that_boots_during_a_subscription_leaves_its_boot_forgotten() -> None:
+    t = Tracker()
+    assert Forgotten(3, 9, 1) in feed(t, boot(), boot(9, origin=3), record(0, origin=3), boot(10, origin=3))
 
 
 def test_cursor_ahead_of_the_device_goes_back_to_where_the_device_is() -> None:
