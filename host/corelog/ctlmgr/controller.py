@@ -17,9 +17,9 @@ from sipyco.tools import SimpleSSLConfig
 
 logger = logging.getLogger(__name__)
 
-RESUME_LINES = "CORELOG_RESUME_LINES"
-"""Environment variable of a restarted controller: how many complete lines of its predecessor's standard error were
-read, so that one that reads a stream knows where to go on."""
+RESUME_LINES, RESUME_PID = "CORELOG_RESUME_LINES", "CORELOG_RESUME_PID"
+"""Environment of a restarted controller: how many complete lines of its predecessor's standard error were read, and
+that one's process id, so that a controller that reads a stream knows where to go on."""
 
 
 class Controller:
@@ -30,7 +30,7 @@ class Controller:
         self._throttle = throttle
         self._process: ControllerProcess | None = None
         self._output: Output | None = None
-        self._lines_read: int | None = None
+        self._resume: dict[str, str] = {}
         self._retry = asyncio.Event()
         self._delay = config.retry_timer
         self._state = "starting"
@@ -85,8 +85,7 @@ class Controller:
         environment = dict(config.environment)
         if environment:
             logger.info("(environment overrides: %s)", environment)
-        if self._lines_read is not None:
-            environment.setdefault(RESUME_LINES, str(self._lines_read))
+        environment.update(self._resume)
         self._output = Output(f"controller({config.name})", self._throttle)
         self._process = await ControllerProcess.start(config.command, environment, self._output)
         self._started_at = time.time()
@@ -138,7 +137,7 @@ class Controller:
             await self._make_end(process, limit)
             logger.info("Controller %s terminated", name)
         self._last_exit = process.status
-        self._lines_read = process.stderr_lines
+        self._resume = {RESUME_LINES: str(process.stderr_lines), RESUME_PID: str(process.pid)}
         if self._output is not None:
             self._last_output = self._output.last_line
         self._process = None

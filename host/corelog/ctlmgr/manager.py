@@ -34,7 +34,10 @@ class ControllerManager:
         async with self._update:
             wanted = await self._wanted(database, local_address)
             ended = [name for name, running in self._controllers.items() if wanted.get(name) != running.config]
-            await asyncio.gather(*(self._controllers.pop(name).stop() for name in ended))
+            stopping = [self._controllers.pop(name).stop() for name in ended]
+            for name, result in zip(ended, await asyncio.gather(*stopping, return_exceptions=True), strict=True):
+                if isinstance(result, BaseException):
+                    logger.error("Controller %s could not be stopped", name, exc_info=result)
             for name, config in wanted.items():
                 if name not in self._controllers:
                     self._controllers[name] = Controller(config, self._throttle)
@@ -99,6 +102,11 @@ class MasterLink:
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
+
+    async def wait(self) -> None:
+        """Does not return; raises what went wrong if something did."""
+        assert self._task is not None
+        await self._task
 
     async def stop(self) -> None:
         if self._task is not None:

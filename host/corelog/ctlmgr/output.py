@@ -10,6 +10,7 @@ from sipyco.logs import LogParser
 LINE_MAX = 1 << 20
 """Longest line in bytes that is handed on in one piece by the ecosystem's own parser."""
 LAST_LINE = 200
+CUT = b" [cut: the controller was killed]"
 
 Throttle = Callable[[], Awaitable[Any]]
 """Awaited between portions of output: returns when the way to the master has room, or soon anyway."""
@@ -33,8 +34,10 @@ class Stream:
         else:
             self._lines.feed(data)
 
-    def end(self) -> None:
-        """Hands on what was not finished with an end of line."""
+    def end(self, *, killed: bool) -> None:
+        """Hands on what was not finished with an end of line, marked if the controller did not end by itself."""
+        if killed and self.tail and not self.tail.endswith(b"\n"):
+            (self._parser if self._lines is None else self._lines).feed(CUT)
         if self._lines is None:
             self._parser.end()
         else:

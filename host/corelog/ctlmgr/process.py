@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 
 from corelog.ctlmgr.output import Output, Stream
+
+logger = logging.getLogger(__name__)
 
 READ_SIZE = 64 * 1024
 AFTER_EXIT = 1.0
@@ -69,12 +72,12 @@ class ControllerProcess:
         return self._process.returncode
 
     async def _read(self, pipe: asyncio.StreamReader, stream: Stream) -> None:
-        try:
-            while data := await pipe.read(READ_SIZE):
+        while data := await pipe.read(READ_SIZE):
+            try:
                 stream.feed(data)
-                await self._output.throttle()
-        finally:
-            stream.end()
+            except Exception:  # an output nobody reads would block the controller
+                logger.exception("some output of process %d could not be logged", self.pid)
+            await self._output.throttle()
 
     async def _wait(self) -> int:
         status = await self._process.wait()
@@ -82,6 +85,8 @@ class ControllerProcess:
         for reader in late:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
+        for stream in (self._output.stdout, self._output.stderr):
+            stream.end(killed=status < 0)
         return status
 
     async def wait(self, timeout: float | None = None) -> int | None:

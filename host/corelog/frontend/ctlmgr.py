@@ -60,8 +60,13 @@ async def run(args: argparse.Namespace) -> None:
                                f"(is another controller manager running?)") from error
         link.start()
         print(READY, flush=True)
-        await asyncio.wait([asyncio.ensure_future(signals.wait_terminate()),
-                            asyncio.ensure_future(rpc.wait_terminate())], return_when=asyncio.FIRST_COMPLETED)
+        done, pending = await asyncio.wait(
+            [asyncio.ensure_future(wait()) for wait in (signals.wait_terminate, rpc.wait_terminate, link.wait)],
+            return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        for task in done:
+            task.result()
     finally:
         await link.stop()
         await manager.stop()

@@ -41,9 +41,11 @@ async def run(args: argparse.Namespace) -> None:
         master = await serve(args)
         try:
             print(READY, flush=True)
-            await asyncio.wait([asyncio.ensure_future(signals.wait_terminate()),
-                                asyncio.ensure_future(master.management.wait_terminate())],
-                               return_when=asyncio.FIRST_COMPLETED)
+            _, pending = await asyncio.wait(
+                [asyncio.ensure_future(wait()) for wait in (signals.wait_terminate, master.management.wait_terminate)],
+                return_when=asyncio.FIRST_COMPLETED)
+            for task in pending:
+                task.cancel()
         finally:
             await master.stop()
     finally:

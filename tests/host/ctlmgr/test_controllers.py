@@ -57,13 +57,15 @@ async def test_controller_that_crashes_is_told_how_many_lines_of_it_were_read(tm
                     say(f"WARNING:count:{i}")
                 os.write(2, b"WARNING:cut:no end of line")
                 os.kill(os.getpid(), signal.SIGKILL)
-            say(f"ERROR:resume:after {before} lines")
+            say(f"ERROR:resume:after {before} lines of process {os.environ['CORELOG_RESUME_PID']}")
             signal.pause()
         """)
         await system.start()
-        await system.seen("resume:after 5000 lines")
+        resumed = await system.seen("resume:after 5000 lines")
         texts = system.messages("controller(crasher)")
         assert [t for t in texts if t.startswith("count:")] == [f"count:{i}" for i in range(5000)]
+        assert "cut:no end of line [cut: the controller was killed]" in texts
+        assert int(resumed.text.split()[-1]) != (await system.status("crasher"))["pid"]
         await system.seen("Controller crasher exited (killed by SIGKILL)")
         await system.seen("Restarting in 0.1 seconds")
         assert (await system.status("crasher"))["last_exit"] == -signal.SIGKILL
