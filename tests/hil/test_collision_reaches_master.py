@@ -16,7 +16,7 @@ EXAMPLES = __file__.rsplit("/tests/", 1)[0] + "/examples"
 MESSAGES = {
     "collision.py": "RTIO collision involving channel 0x0004:ttl4",
     "busy.py": "RTIO busy error involving channel 0x0009:slow0",
-    "sequence_error.py": "RTIO sequence error involving channel 0x0005:ttl5",
+    "sequence_error.py": "RTIO sequence error involving channel 0x0000:ttl0",
 }
 
 

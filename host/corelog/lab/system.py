@@ -35,13 +35,16 @@ class LogTap:
         self.entries: list[LogEntry] = []
         self.on_entry = on_entry
         self._changed = asyncio.Event()
-        self._receiver = Receiver("log", self._receive)
+        self._receiver: Receiver | None = None
 
     async def connect(self, host: str, port: int) -> None:
-        await self._receiver.connect(host, port)
+        receiver = Receiver("log", self._receive)
+        await receiver.connect(host, port)
+        self._receiver = receiver
 
     async def close(self) -> None:
-        await self._receiver.close()
+        if self._receiver is not None:
+            await self._receiver.close()
 
     def _receive(self, message: tuple[int, str, float, str]) -> None:
         level, source, when, text = message
@@ -55,15 +58,19 @@ class LogTap:
     async def wait_for(self, condition: Callable[[LogEntry], bool], timeout: float, start: int = 0) -> LogEntry:
         """The first entry from index ``start`` on that meets the condition; TimeoutError after ``timeout`` seconds."""
         index = start
-        async with asyncio.timeout(timeout):
-            while True:
-                self._changed.clear()
-                while index < len(self.entries):
-                    entry = self.entries[index]
-                    index += 1
-                    if condition(entry):
-                        return entry
-                await self._changed.wait()
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    self._changed.clear()
+                    while index < len(self.entries):
+                        entry = self.entries[index]
+                        index += 1
+                        if condition(entry):
+                            return entry
+                    await self._changed.wait()
+        except TimeoutError:
+            last = [entry.text for entry in self.entries[start:][-5:]]
+            raise TimeoutError(f"not in the log within {timeout:g} s; its last entries: {last}") from None
 
 
 def address_is_free(address: str) -> bool:
