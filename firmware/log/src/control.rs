@@ -3,7 +3,7 @@
 use crate::lane::Lane;
 use crate::record::join;
 
-pub(crate) const WORDS: usize = 24;
+pub(crate) const WORDS: usize = 18;
 pub(crate) type Block = [u32; WORDS];
 
 /// "CLOG" and the version of everything in the memory: control block, division into lanes and record frame.
@@ -20,8 +20,7 @@ const CHECK: usize = 6;
 const PANIC: usize = 7;
 const NEXT_SEQ: usize = 8;
 const RETAINED: usize = 10;
-const PENDING: usize = 12;
-const LANES: usize = 13;
+const LANES: usize = 12;
 
 /// What a block says, none of it checked against the records yet.
 pub(crate) struct Found {
@@ -30,8 +29,6 @@ pub(crate) struct Found {
     pub panicked: bool,
     pub next_seq: u64,
     pub retained: u64,
-    /// Lane (0 or 1) with a repeat record at its head that was not published yet.
-    pub pending: Option<usize>,
     /// tail, head, wrap
     pub lanes: [[usize; 3]; 2],
 }
@@ -61,17 +58,12 @@ pub(crate) fn read(block: &Block, size: usize) -> Option<Found> {
         panicked: block[PANIC] == PANICKED,
         next_seq: join(block[NEXT_SEQ], block[NEXT_SEQ + 1]),
         retained: join(block[RETAINED], block[RETAINED + 1]),
-        pending: (block[PENDING] as usize).checked_sub(1).filter(|&lane| lane < 2),
         lanes: [lane(0), lane(1)],
     })
 }
 
 pub(crate) fn set_panicked(block: &mut Block) {
     block[PANIC] = PANICKED;
-}
-
-pub(crate) fn set_pending(block: &mut Block, lane: Option<usize>) {
-    block[PENDING] = lane.map_or(0, |lane| lane as u32 + 1);
 }
 
 #[inline]

@@ -74,7 +74,7 @@ fn examine(memory: &[u32]) -> Option<Examined> {
     let mut state = State { generation: found.generation, ..State::default() };
     let mut newest: Option<Record<'_>> = None;
     for (n, memory) in lanes.iter().enumerate() {
-        let run = Walk::new(memory, found.lanes[n], found.pending == Some(n)).longest();
+        let run = Walk::new(memory, found.lanes[n], found.next_seq).longest();
         state.lanes[n] = run.lane;
         state.damaged |= run.damaged;
         newest = match (newest, run.newest) {
@@ -165,17 +165,17 @@ struct Walk<'a> {
     memory: &'a [u32],
     /// As the control block tells, within the memory.
     lane: Lane,
-    pending: bool,
+    next_seq: u64,
     damaged: bool,
 }
 
 impl<'a> Walk<'a> {
-    fn new(memory: &'a [u32], [tail, head, wrap]: [usize; 3], pending: bool) -> Walk<'a> {
+    fn new(memory: &'a [u32], [tail, head, wrap]: [usize; 3], next_seq: u64) -> Walk<'a> {
         let plain = wrap == 0 && tail <= head && head <= memory.len();
         let wrapped = wrap != 0 && head <= tail && tail < wrap && wrap <= memory.len();
         let lane =
             if plain || wrapped { Lane { tail, head, wrap, lap: 1, ..Lane::default() } } else { Lane::default() };
-        Walk { memory, lane, pending, damaged: !(plain || wrapped) }
+        Walk { memory, lane, next_seq, damaged: !(plain || wrapped) }
     }
 
     fn longest(mut self) -> Run<'a> {
@@ -212,7 +212,7 @@ impl<'a> Walk<'a> {
             }
         }
         best = best.or_longer(run);
-        self.add_pending(&mut best);
+        self.add_next(&mut best);
         best.lane.lap = 1;
         best.damaged = self.damaged;
         best
@@ -223,17 +223,15 @@ impl<'a> Walk<'a> {
         Record::parse(self.memory.get(pos..limit)?).ok().filter(|record| record.origin() == 0)
     }
 
-    /// The repeat record that was not published: it lies at the lane's head.
-    fn add_pending(&mut self, best: &mut Run<'a>) {
-        if !self.pending || best.lane.head != self.lane.head {
-            return;
-        }
+    /// The record at the lane's head that was complete but not counted yet: a repeat record that might still have
+    /// changed, or one that was just being written. It has the number that was to come next.
+    fn add_next(&self, best: &mut Run<'a>) {
         let limit = if self.lane.wrap == 0 { self.memory.len() } else { self.lane.tail };
-        match self.record(self.lane.head, limit) {
-            Some(record) if best.newest.is_some_and(|last| record.repeat() != 0 && record.seq() > last.seq()) => {
+        if let (Some(last), Some(record)) = (best.newest, self.record(self.lane.head, limit)) {
+            let behind = best.lane.head == self.lane.head && record.seq() == self.next_seq;
+            if behind && record.seq() > last.seq() {
                 best.take(record, self.lane.head + record.words().len());
             }
-            _ => self.damaged = true,
         }
     }
 }

@@ -243,8 +243,6 @@ impl<'a> Ring<'a> {
         self.seal_head(time, level, text, repeat);
         self.last = Last { key: text.key(level), pos: self.state.lanes[lane_of(level)].head };
         self.pending = Some(Pending { level, words: text.frame_words(), repeat, since });
-        compiler_fence(Ordering::SeqCst);
-        control::set_pending(self.control, Some(lane_of(level)));
         Written::Repeat
     }
 
@@ -260,7 +258,6 @@ impl<'a> Ring<'a> {
             return false;
         };
         self.count(pending.level, pending.words);
-        control::set_pending(self.control, None);
         true
     }
 

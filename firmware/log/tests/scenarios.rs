@@ -258,6 +258,27 @@ fn damaged_record_costs_only_what_is_beyond_it() {
 }
 
 #[test]
+fn older_records_behind_the_newest_one_are_not_taken_for_newer_ones() {
+    let mut memory = vec![0; WORDS];
+    let mut written = ring(&mut memory);
+    // All of one length, so that what is left of the lap before lies where the next record will.
+    for n in 0..2000 {
+        write(&mut written, Level::Info, &format!("record {n:5}"));
+    }
+    let at = (0..memory.len() - 12).find(|&at| memory[at + 2] == 1999 && Record::parse(&memory[at..]).is_ok());
+    let newest = Record::parse(&memory[at.expect("there")..]).expect("sound").words().len();
+    // The word of the control block that says where the normal lane's newest record ends.
+    memory[13] += 3 * newest as u32;
+    let found = Recovered::new(&memory).expect("most of it is sound");
+    let (mut cursor, mut expected) = (found.oldest(), found.oldest().seq());
+    while let Item::Record(record) = found.read(&mut cursor) {
+        assert_eq!((record.seq(), record.body()), (expected, format!("record {expected:5}").as_bytes()));
+        expected += 1;
+    }
+    assert_eq!((expected, found.next_seq()), (2000, 2000));
+}
+
+#[test]
 fn garbage_is_never_taken_for_a_log() {
     let mut state = 1u32;
     for _ in 0..200 {

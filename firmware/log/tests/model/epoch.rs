@@ -135,9 +135,13 @@ impl Boot {
         let mut memory = sound.to_vec();
         let size = memory.len() as u32;
         // Often in the control block, where it hurts most.
-        let most = choose.one_of([24, size]);
+        let most = choose.one_of([18, size]);
         for _ in 0..1 + choose.below(4) {
             memory[choose.below(most) as usize] ^= 1 << choose.below(32);
+        }
+        if choose.below(3) == 0 {
+            // A place in a lane that is none of the right ones.
+            memory[12 + choose.below(6) as usize] = choose.below(size);
         }
         if choose.below(2) == 0 {
             let start = choose.below(size) as usize;

@@ -73,9 +73,9 @@ pub struct Sizes {
 
 impl Sizes {
     pub fn of(words: usize) -> Sizes {
-        let retained = (words - 24) / 4;
+        let retained = (words - 18) / 4;
         let window = (MAX_FRAME_BYTES / 4).min(retained / 4);
-        Sizes { window, normal: words - 24 - retained - window, retained }
+        Sizes { window, normal: words - 18 - retained - window, retained }
     }
 }
 
