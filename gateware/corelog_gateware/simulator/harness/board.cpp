@@ -149,8 +149,10 @@ void Board::watch_pads() {
     if (soc_->identity_entropy_taken) soc_->identity_entropy = random_word();
     if (soc_->identity_ready != ready_ && !in_reset_) {
         ready_ = soc_->identity_ready;
-        if (ready_) marks_.put("ready", cycle_);
-        network_.set_accepting(ready_);
+        if (ready_) {
+            marks_.put("ready", cycle_);
+            network_.board_ready();
+        }
     }
     if (soc_->storage_program) storage_.program(soc_->storage_address, soc_->storage_value);
     if (soc_->storage_erase) storage_.erase();
@@ -174,9 +176,10 @@ void Board::run(uint64_t count) {
         cycle_++;
         if (soc_->reset_active != in_reset_) watch_reset();
         watch_pads();
-        if (waveform_) trace();
+        if (waveform_) trace(0);
         soc_->clk = 0;
         evaluate();
+        if (waveform_) trace(1);
     }
 }
 
@@ -192,18 +195,22 @@ void Board::open_waveform(const Options &options) {
     if (options.vcd.empty()) return;
     waveform_ = new VerilatedVcdC;
     soc_->trace(waveform_, 99);
+    waveform_->set_time_unit("1ns");
+    waveform_->set_time_resolution("1ns");
     waveform_->open(options.vcd.c_str());
     if (!waveform_->isOpen()) throw std::runtime_error("waveform file " + options.vcd + " cannot be written");
 }
 
-void Board::trace() {
+// `half`: 0 after the rising edge of the clock, 1 after the falling one.
+void Board::trace(int half) {
     if (cycle_ < vcd_start_) return;
-    waveform_->dump(cycle_);
-    if (--vcd_left_) return;
+    constexpr uint64_t half_period_ns = 500'000'000 / CLOCK_FREQUENCY;
+    waveform_->dump((2 * cycle_ + half) * half_period_ns);
+    if (half == 0 || --vcd_left_) return;
     waveform_->close();
     delete waveform_;
     waveform_ = nullptr;
-    fprintf(stderr, "board: the waveform file is complete at cycle %" PRIu64 " (--vcd-cycles); the board runs on\n",
+    fprintf(stderr, "board: the waveform file is complete after cycle %" PRIu64 " (--vcd-cycles); the board runs on\n",
             cycle_);
 }
 
@@ -213,7 +220,7 @@ void Board::open_waveform(const Options &options) {
     if (!options.vcd.empty()) throw std::runtime_error("this build of the board cannot write waveforms");
 }
 
-void Board::trace() {}
+void Board::trace(int) {}
 
 #endif
 

@@ -47,7 +47,7 @@ private:
     void receive_word_from_board();
     uint32_t random_word();
     void open_waveform(const Options &options);
-    void trace();
+    void trace(int half);
 
     std::unique_ptr<VerilatedContext> context_;
     std::unique_ptr<Vcorelog> soc_;

@@ -15,6 +15,7 @@ namespace corelog {
 
 static constexpr uint32_t NETWORK = 0x0a000200, NETMASK = 0xffffff00;  // 10.0.2.0/24
 static constexpr uint32_t HOST = NETWORK | 2, NAME_SERVER = NETWORK | 3, DEFAULT_GUEST = NETWORK | 15;
+static constexpr int64_t PROBE_TIMEOUT_NS = 5'000'000'000;
 static constexpr int BACKLOG = 128;  // libslirp asks for 1, too few for clients that connect together
 
 static in_addr ip(uint32_t value) { return in_addr{htonl(value)}; }
@@ -112,6 +113,41 @@ void Network::unforward() {
     for (uint16_t port : {MANAGEMENT_PORT, SESSION_PORT}) slirp_remove_hostfwd(slirp_, 0, host_, port);
 }
 
+// Sum of 16-bit words in ones' complement, as IPv4 and ICMP use it.
+static void put_checksum(uint8_t *data, size_t length, size_t at) {
+    uint32_t sum = 0;
+    for (size_t i = 0; i < length; i += 2) sum += data[i] << 8 | data[i + 1];
+    while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+    data[at] = static_cast<uint8_t>(~sum >> 8);
+    data[at + 1] = static_cast<uint8_t>(~sum);
+}
+
+// A ping to everyone: whatever address the board is configured to have, it shows in the answer, or in the question for
+// our own address that comes before it.
+void Network::send_probe() {
+    static const uint8_t frame[] = {
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x55, 0x0a, 0x00, 0x02, 0x02, 0x08, 0x00,  // from libslirp's address
+        0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 2, 2, 255, 255, 255, 255,           // IPv4, ICMP
+        8, 0, 0, 0, 0, 0, 0, 0,                                                             // echo request
+    };
+    std::vector<uint8_t> probe(frame, frame + sizeof frame);
+    put_checksum(&probe[14], 20, 10);
+    put_checksum(&probe[34], 8, 2);
+    send_packet(probe.data(), probe.size(), this);
+    probed_ns_ = clock_ns(nullptr);
+}
+
+void Network::watch_probe() {
+    if (!probed_ns_ || clock_ns(nullptr) - probed_ns_ < PROBE_TIMEOUT_NS) return;
+    probed_ns_ = 0;
+    fprintf(stderr, "network: the board does not answer in 10.0.2.0/24; is its `ip` set to an address elsewhere?\n");
+}
+
+void Network::board_ready() {
+    accepting_ = true;
+    send_probe();
+}
+
 void Network::learn_address(const std::vector<uint8_t> &frame) {
     if (frame.size() < 42) return;
     uint16_t type = frame[12] << 8 | frame[13];
@@ -125,6 +161,7 @@ void Network::learn_address(const std::vector<uint8_t> &frame) {
     in_addr source;
     memcpy(&source, &frame[offset], sizeof source);
     uint32_t value = ntohl(source.s_addr);
+    if (value) probed_ns_ = 0;
     if (source.s_addr == guest_.s_addr || value == 0 || value == warned_) return;
     if ((value & NETMASK) != NETWORK || value == HOST || value == NAME_SERVER || value == NETWORK ||
         value == (NETWORK | 255)) {
@@ -168,6 +205,7 @@ void Network::board_reset() {
     dropped_ += queue_.size();
     queue_.clear();
     accepting_ = false;
+    probed_ns_ = 0;
 }
 
 int Network::add_poll(int fd, int events, void *self) {
@@ -199,6 +237,7 @@ void Network::poll(const timespec &timeout) {
     slirp_pollfds_fill(slirp_, &slirp_timeout_ms, add_poll, this);
     int ready = ppoll(fds_.data(), fds_.size(), &timeout, nullptr);
     slirp_pollfds_poll(slirp_, ready < 0, revents, this);
+    watch_probe();
 }
 
 }  // namespace corelog

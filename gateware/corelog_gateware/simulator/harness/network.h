@@ -11,8 +11,9 @@
 
 namespace corelog {
 
-// The virtual network is 10.0.2.0/24 with this machine as 10.0.2.2; the board is 10.0.2.15 until its frames say
-// otherwise. It can be reached through the forwarded ports and reach nothing by itself.
+// The virtual network is 10.0.2.0/24 with this machine as 10.0.2.2. The board is 10.0.2.15 unless its frames say
+// otherwise; it is made to send one when it is up. It can be reached through the forwarded ports and reach nothing by
+// itself.
 class Network {
 public:
     static constexpr uint16_t MANAGEMENT_PORT = 1380, SESSION_PORT = 1381;
@@ -32,8 +33,8 @@ public:
     void pop() { queue_.pop_front(); }
     // Frames that were on their way when the board was reset are gone.
     void board_reset();
-    // While the board is not up, connections wait in the kernel's queue.
-    void set_accepting(bool accepting) { accepting_ = accepting; }
+    // The firmware is up. Until it is, connections wait in the kernel's queue.
+    void board_ready();
     // Wait at most `timeout` for something to do and do it.
     void poll(const timespec &timeout);
 
@@ -46,6 +47,8 @@ private:
     static ssize_t send_packet(const void *data, size_t length, void *self);
     static int add_poll(int fd, int events, void *self);
     static int revents(int index, void *self);
+    void send_probe();
+    void watch_probe();
     void learn_address(const std::vector<uint8_t> &frame);
     void forward(in_addr guest);
     void unforward();
@@ -58,6 +61,7 @@ private:
     std::vector<int> listeners_;
     std::deque<std::vector<uint8_t>> queue_;
     uint32_t warned_ = 0;
+    int64_t probed_ns_ = 0;  // when the board was asked for its address; 0: it has answered, or was not asked
     bool accepting_ = false;
     bool verbose_;
     uint64_t dropped_ = 0, malformed_ = 0, frames_in_ = 0, frames_out_ = 0;
