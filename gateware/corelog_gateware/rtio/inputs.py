@@ -9,8 +9,8 @@ from .cri import CHAN_SEL_BITS, COARSE_BITS, CRI, FINE_BITS
 from .fifo import BufferedFIFO
 from .tsc import TimestampCounter
 
-# Cycles from a PHY's strobe until the reader sees the event: into the register, into the FIFO, to its output, selected.
-_LATENCY = 5
+# Cycles from a PHY's strobe until the reader sees the event: into the register, into the FIFO, to its output.
+_LATENCY = 3
 
 _IDLE, _SELECT, _LOOK = range(3)
 
