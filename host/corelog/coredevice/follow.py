@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -117,7 +118,7 @@ class Follower:
                     async for event in session:
                         yield event
             except OSError as exc:  # ConnectionError, TimeoutError, DeviceError, no route, no such host
-                reason = str(exc) or "no answer"
+                reason = os.strerror(exc.errno).lower() if exc.errno else str(exc) or "no answer"
             logger.debug("connection to %s: %s", self._device.address, reason)
             if self._down_since is None:
                 self._down_since = time.monotonic()
