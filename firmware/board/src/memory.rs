@@ -89,7 +89,7 @@ pub fn usage() -> Usage {
     // SAFETY: reads words of the stack's own section, below what is in use.
     let untouched = (4..stack / 4 / 8).take_while(|&i| unsafe { stack_end.add(i).read_volatile() } == 0).count();
     Usage {
-        image: &raw const _bss_end as usize - crate::csr::MAIN_RAM_BASE as usize,
+        image: &raw const _bss_end as usize - crate::csr::MAIN_RAM_BASE,
         stack,
         stack_untouched: untouched * 4,
         arena_used: critical_section::with(|cs| USED.borrow(cs).get()),

@@ -52,7 +52,7 @@ async fn slot(pool: &'static Slots, stack: Stack<'static>, index: usize) -> ! {
         Ok(never) => match never {},
         Err(end) => end,
     };
-    pool.run(stack, index, PORT, BUFFERS, serve, |reason| aborted(format_args!("{reason}"))).await
+    pool.run(stack, index, PORT, BUFFERS, serve, |reason| aborted(module_path!(), format_args!("{reason}"))).await
 }
 
 /// What a connected client occupies besides its socket.
@@ -92,7 +92,11 @@ impl Client {
                     self.destination = destination;
                     return connection.write_all(&[mgmt::ENDIANNESS]).await;
                 }
-                Ok(Parsed::Needs(needed)) => self.receive(connection, needed, deadline).await?,
+                Ok(Parsed::Needs(needed)) => match self.receive(connection, needed, deadline).await {
+                    // Who only knocks and leaves is no news.
+                    Err(_) if self.have == 0 && !connection.socket.may_recv() => return Err(End::Closed),
+                    received => received?,
+                },
                 Err(error) => return Err(abort(error)),
             }
         }
@@ -131,13 +135,13 @@ impl Client {
 
 /// Logs why a connection ends.
 fn abort(reason: impl Display) -> End {
-    aborted(format_args!("{reason}"));
+    aborted(module_path!(), format_args!("{reason}"));
     End::Closed
 }
 
 /// Writes `aborted: <reason>`, at most ten times a second: a hostile client shall not push records of others out of the
 /// log. What is left out is counted and told.
-pub fn aborted(reason: fmt::Arguments) {
+pub fn aborted(target: &str, reason: fmt::Arguments) {
     static WINDOW: Mutex<Cell<(Instant, u32)>> = Mutex::new(Cell::new((Instant::MIN, 0)));
     const PER_WINDOW: u32 = 10;
     let now = Instant::now();
@@ -152,6 +156,6 @@ pub fn aborted(reason: fmt::Arguments) {
     };
     critical_section::with(|cs| WINDOW.borrow(cs).set((start, count)));
     if count <= PER_WINDOW {
-        warn!("aborted: {reason}");
+        warn!(target: target, "aborted: {reason}");
     }
 }

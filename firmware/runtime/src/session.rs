@@ -15,7 +15,7 @@ use log::warn;
 use static_cell::StaticCell;
 
 use crate::mgmt::aborted;
-use crate::player::{self, Outcome, Player};
+use crate::player::{Outcome, Player, Reason};
 use crate::tcp::{Buffers, Connection, End, Pool, PATIENCE};
 
 const PORT: u16 = 1381;
@@ -52,7 +52,7 @@ async fn slot(pool: &'static Slots, stack: Stack<'static>, index: usize) -> ! {
         Ok(never) => match never {},
         Err(end) => end,
     };
-    pool.run(stack, index, PORT, BUFFERS, serve, |reason| aborted(format_args!("{reason}"))).await
+    pool.run(stack, index, PORT, BUFFERS, serve, |reason| aborted(module_path!(), format_args!("{reason}"))).await
 }
 
 struct Client {
@@ -115,7 +115,11 @@ async fn handshake(connection: &mut Connection) -> Result<(), End> {
             Ok(Parsed::Item(..)) => return connection.write_all(&[session::ENDIANNESS]).await,
             Ok(Parsed::Needs(needed)) => {
                 let Some(room) = received.get_mut(have..needed) else { return Err(End::Closed) };
-                have += connection.read_some(room, deadline).await?;
+                have += match connection.read_some(room, deadline).await {
+                    // Who only knocks and leaves is no news.
+                    Err(_) if have == 0 && !connection.socket.may_recv() => return Err(End::Closed),
+                    received => received?,
+                };
             }
             Err(error) => return Err(abort(error)),
         }
@@ -132,23 +136,32 @@ async fn request(connection: &mut Connection) -> Result<Request, End> {
         Ok(Parsed::Item(request, _)) => Ok(request),
         Ok(Parsed::Needs(_)) => Err(End::Closed), // not reached: a header is all that is needed
         Err(error) => {
-            refuse(connection, error).await?;
+            answer_error(connection, &reason(error)).await?;
             Err(abort(error))
         }
     }
 }
 
 fn abort(reason: impl Display) -> End {
-    aborted(format_args!("{reason}"));
+    aborted(module_path!(), format_args!("{reason}"));
     End::Closed
 }
 
-/// Answers with Error and why.
-async fn refuse(connection: &mut Connection, reason: impl Display) -> Result<(), End> {
-    let mut text = player::Reason::default();
-    // A reason that is too long is cut.
+fn reason(reason: impl Display) -> Reason {
+    let mut text = Reason::default();
+    // One that is too long is cut.
     let _ = write!(text, "{reason}");
-    warn!("program refused: {}", text.as_str());
-    connection.write_all(&session::error(text.as_str().len() as u32)).await?;
-    connection.write_all(text.as_str().as_bytes()).await
+    text
+}
+
+/// Refuses a program, and says why to the client and in the log.
+async fn refuse(connection: &mut Connection, why: impl Display) -> Result<(), End> {
+    let why = reason(why);
+    warn!("program refused: {}", why.as_str());
+    answer_error(connection, &why).await
+}
+
+async fn answer_error(connection: &mut Connection, why: &Reason) -> Result<(), End> {
+    connection.write_all(&session::error(why.as_str().len() as u32)).await?;
+    connection.write_all(why.as_str().as_bytes()).await
 }
