@@ -43,7 +43,7 @@ class Management:
     def make_ctlmgr(self, *options: str) -> Program:
         return Program("ctlmgr", ["corelog", "ctlmgr", "-v", "-s", self.address, "--bind", self.address,
                                   "--no-localhost-bind", "--retry-master", "0.1", *options],
-                       cwd=self.directory, ready=CTLMGR_READY)
+                       cwd=self.directory, ready=CTLMGR_READY, env={"XDG_STATE_HOME": str(self.directory / "state")})
 
     def controller(self, name: str, body: str, *, head: str = SCRIPT_HEAD, **fields: Any) -> None:
         """Puts a controller into the device database that runs the Python text `body`."""

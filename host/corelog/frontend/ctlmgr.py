@@ -10,12 +10,15 @@ import sys
 from collections.abc import Sequence
 
 from corelog.ctlmgr.manager import ControllerManager, ControllerManagerRPC, MasterLink
+from corelog.ctlmgr.marker import Marker, default_path
 from corelog.frontend import logs
 from corelog.frontend.common import CommandError, command, port, seconds
 from sipyco import common_args
 from sipyco.logs import LogForwarder
 from sipyco.pc_rpc import Server
 from sipyco.tools import SignalHandler, SimpleSSLConfig
+
+logger = logging.getLogger(__name__)
 
 READY = "ARTIQ controller manager is now running."  # supervisors wait for exactly this line
 QUEUE_RECORDS = 100_000
@@ -51,13 +54,19 @@ async def run(args: argparse.Namespace) -> None:
     forwarder.start()
     manager = ControllerManager(args.host_filter, getattr(forwarder, "wait_room", _no_wait))
     link = MasterLink(manager, args.server, args.port_notify, args.retry_master, ssl)
+    bind = common_args.bind_address_from_args(args)
+    marker: Marker | None = None
     rpc = Server({"ctlmgr": ControllerManagerRPC(manager)}, builtin_terminate=True)
     try:
         try:
-            await rpc.start(common_args.bind_address_from_args(args), args.port_control)
+            await rpc.start(bind, args.port_control)
         except OSError as error:
             raise CommandError(f"cannot listen on port {args.port_control}: {error.strerror or error} "
                                f"(is another controller manager running?)") from error
+        marker = Marker(default_path(",".join(bind or ["*"]), args.port_control))
+        if (left := marker.set()) is not None:
+            logger.warning("the controller manager that ran here before (%s) did not end by itself: records that it "
+                           "had read from its controllers and not sent yet are missing", left)
         link.start()
         print(READY, flush=True)
         done, pending = await asyncio.wait(
@@ -73,6 +82,8 @@ async def run(args: argparse.Namespace) -> None:
         await rpc.stop()
         logging.getLogger().removeHandler(forwarder)
         await forwarder.stop()
+        if marker is not None:
+            marker.clear()
         signals.teardown()
 
 

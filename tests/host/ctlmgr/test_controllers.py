@@ -189,6 +189,21 @@ async def test_no_controller_survives_the_manager(tmp_path: Path, end: int) -> N
         await until_gone(pid)
 
 
+async def test_manager_says_if_the_one_before_was_killed_and_only_then(tmp_path: Path) -> None:
+    warning = "did not end by itself: records that it had read from its controllers and not sent yet are missing"
+    async with management(tmp_path) as system:
+        system.controller("c", 'say("ERROR:c:up"); signal.pause()')
+        await system.start()
+        for end, said in ((signal.SIGTERM, 0), (signal.SIGKILL, 1), (signal.SIGTERM, 1)):
+            system.ctlmgr.signal(end)
+            await system.ctlmgr.wait(10.0)
+            first = len(system.tap.entries)
+            system.ctlmgr = system.make_ctlmgr()
+            await system.ctlmgr.start()
+            await system.seen("c:up", start=first)
+            assert sum(warning in entry.text for entry in system.tap.entries) == said
+
+
 @pytest.mark.parametrize(("body", "expected"), [
     pytest.param('os.write(2, b"ERROR:long:" + b"x" * 200_000 + b"\\n"); say("ERROR:end:done")', "x" * 200_000,
                  id="line of 200 kB"),
