@@ -11,10 +11,15 @@ from corelog.ctlmgr import hosts
 from corelog.ctlmgr.config import ConfigError, ControllerConfig, from_entry, is_controller
 from corelog.ctlmgr.controller import Controller
 from corelog.ctlmgr.output import Throttle
+from sipyco import keepalive
 from sipyco.sync_struct import Subscriber
 from sipyco.tools import SimpleSSLConfig
 
 logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 10.0
+KEEPALIVE = (10, 5, 3)
+"""A master whose machine is gone is noticed: seconds of silence, seconds between probes, unanswered probes."""
 
 
 class ControllerManager:
@@ -123,15 +128,17 @@ class MasterLink:
             subscriber = Subscriber("devices", self._init, lambda mod: self._changed.set(), self._disconnected.set)
             self._disconnected.clear()
             try:
-                await subscriber.connect(self._server, self._port, ssl_config=self._ssl)
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    await subscriber.connect(self._server, self._port, ssl_config=self._ssl)
             except OSError as error:
                 if reachable:
                     logger.warning("master at %s port %d cannot be reached (%s); trying again every %g seconds",
-                                   self._server, self._port, error.strerror or error, self._retry)
+                                   self._server, self._port, error.strerror or str(error) or "no answer", self._retry)
                 reachable = False
             else:
                 reachable = True
                 logger.info("connected to master at %s", self._server)
+                keepalive.set_keepalive(subscriber.writer.get_extra_info("socket"), *KEEPALIVE)
                 try:
                     await self._follow(_local_address(subscriber))
                 finally:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from corelog.frontend.common import CommandError, command, port
-from sipyco import common_args
+from sipyco import common_args, keepalive
 from sipyco.broadcast import Receiver
 from sipyco.pc_rpc import Client
 from sipyco.sync_struct import Subscriber
@@ -21,6 +21,8 @@ from sipyco.tools import SignalHandler, SimpleSSLConfig
 
 CONTROL, NOTIFY, BROADCAST = 3251, 3250, 1067
 TIMEOUT = 30.0
+KEEPALIVE = (10, 5, 3)
+"""A master whose machine is gone is noticed: seconds of silence, seconds between probes, unanswered probes."""
 LEVELS = {50: "CRITICAL", 40: "ERROR", 30: "WARNING", 20: "INFO", 10: "DEBUG", 5: "TRACE"}
 
 
@@ -77,36 +79,48 @@ def device_table(devices: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-Connect = Callable[[asyncio.Event], Awaitable[Callable[[], Awaitable[None]]]]
-"""Connects, sets the event when the connection ends, returns what closes it."""
+Connect = Callable[[asyncio.Event], Awaitable[Receiver | Subscriber]]
+"""Connects; sets the event when the connection ends."""
 
 
 async def follow(connect: Connect) -> None:
-    """Until Ctrl-C or SIGTERM. CommandError if the master ends first."""
+    """Until Ctrl-C or SIGTERM. CommandError if the master does not answer or ends first."""
     signals = SignalHandler()
     signals.setup()
+    ends = asyncio.ensure_future(signals.wait_terminate())
+    following = asyncio.ensure_future(_follow(connect))
     try:
-        lost = asyncio.Event()
-        close = await connect(lost)
-        ends = asyncio.ensure_future(signals.wait_terminate())
-        losing = asyncio.ensure_future(lost.wait())
-        await asyncio.wait([ends, losing], return_when=asyncio.FIRST_COMPLETED)
-        ended = ends.done()
-        ends.cancel()
-        losing.cancel()
-        await close()
-        if not ended:
-            raise CommandError("the master ended the connection")
+        await asyncio.wait([ends, following], return_when=asyncio.FIRST_COMPLETED)
+        if following.done():
+            following.result()
     finally:
+        ends.cancel()
+        following.cancel()
+        await asyncio.gather(ends, following, return_exceptions=True)
         signals.teardown()
+
+
+async def _follow(connect: Connect) -> None:
+    lost = asyncio.Event()
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            link = await connect(lost)
+    except TimeoutError:
+        raise CommandError("the master does not answer") from None
+    keepalive.set_keepalive(link.writer.get_extra_info("socket"), *KEEPALIVE)
+    try:
+        await lost.wait()
+    finally:
+        await link.close()
+    raise CommandError("the master ended the connection")
 
 
 async def show_log(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
     """Prints each record as it comes."""
-    async def connect(lost: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    async def connect(lost: asyncio.Event) -> Receiver:
         receiver = Receiver("log", lambda message: print(log_line(message), flush=True), lost.set)
         await receiver.connect(args.server, args.port or BROADCAST, ssl)
-        return receiver.close
+        return receiver
 
     await follow(connect)
 
@@ -124,10 +138,10 @@ async def show_devices(args: argparse.Namespace, ssl: SimpleSSLConfig | None) ->
         clear = "\033[2J\033[H" if sys.stdout.isatty() else ""
         print(clear + device_table(devices), flush=True)
 
-    async def connect(lost: asyncio.Event) -> Callable[[], Awaitable[None]]:
+    async def connect(lost: asyncio.Event) -> Subscriber:
         subscriber = Subscriber("devices", init, show, lost.set)
         await subscriber.connect(args.server, args.port or NOTIFY, ssl_config=ssl)
-        return subscriber.close
+        return subscriber
 
     await follow(connect)
 

@@ -1,6 +1,7 @@
 """Master, controller manager and client over TLS with self-signed certificates."""
 
 import asyncio
+import signal
 import subprocess
 from pathlib import Path
 
@@ -84,4 +85,24 @@ async def test_forwarded_records_are_not_readable_on_the_wire(tmp_path: Path, ce
 
         await eventually(something, 10, "bytes from the log forwarder")
         assert seen[0] == 0x16 and b"ARTIQ logging" not in seen  # a TLS handshake record
+        listener.close()
+
+
+async def test_ctrl_c_ends_a_client_whose_master_does_not_answer(tmp_path: Path, certificates: Path) -> None:
+    async with management(tmp_path) as system:
+        connected = asyncio.Event()
+
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connected.set()
+            await reader.read()
+            writer.close()
+
+        listener = await asyncio.start_server(say_nothing, system.address, 1067, limit=1 << 20)
+        shown = Program("client", ["corelog", "client", "-s", system.address, "show", "log",
+                                   *options(certificates, ALLOWED, "master")])
+        await shown.start()
+        async with asyncio.timeout(20):
+            await connected.wait()
+        shown.signal(signal.SIGINT)
+        assert await shown.wait(10) == 0
         listener.close()
