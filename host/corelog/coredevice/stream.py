@@ -9,10 +9,14 @@ from corelog.coredevice.requests import DeviceError
 from corelog.wire.cursor import Forgotten, Tracker
 from corelog.wire.errors import ProtocolError
 from corelog.wire.frames import Header
-from corelog.wire.stream import Item, Parser, SubscribeRefused
+from corelog.wire.stream import Item, Parser, Records, SubscribeRefused
 
 READ_SIZE = 1 << 18
 SILENCE = 3.0  # a heartbeat comes every second
+
+
+# what firmware, ours and upstream's, logs last before it reboots on request
+LAST_WORD = b"restarting"
 
 
 class NotSupported(DeviceError):
@@ -24,7 +28,7 @@ class Subscription:
 
     Ends when the device closes the connection. Raises TimeoutError after `silence` seconds without a byte, and
     DeviceError when the stream breaks its rules. The first batch begins with `header`. `AsyncMgmt.subscribe`
-    makes one.
+    makes one. `restarting` is set once the device has said that it is about to reboot.
     """
 
     def __init__(self, reader: asyncio.StreamReader, tracker: Tracker, silence: float = SILENCE) -> None:
@@ -35,6 +39,7 @@ class Subscription:
         self.tracker = tracker
         self.header: Header | None = None
         self.last_read = asyncio.get_running_loop().time()
+        self.restarting = asyncio.Event()
 
     async def start(self) -> Header:
         """Waits for the header. Raises NotSupported if the device refuses or closes instead."""
@@ -73,6 +78,8 @@ class Subscription:
                 yield self.tracker.feed(batch)
             while (items := await self._read()) is not None:
                 if items:
+                    if isinstance(items[-1], Records) and items[-1].last_body() == LAST_WORD:
+                        self.restarting.set()
                     yield self.tracker.feed(items)
         except ProtocolError as exc:
             raise DeviceError(f"record stream: {exc}") from exc

@@ -143,7 +143,9 @@ class FakeDevice:
         self.drop()
 
     def reset_silently(self) -> None:
-        """As `reboot`, but present connections are left open and dead: a device that resets says no farewell."""
+        """As `reboot`, but present connections are left open and dead: a device that resets says no farewell.
+
+        What was written just before may not have been sent."""
         self._frozen |= self._open
         self._open.clear()
         self.reboot()

@@ -96,6 +96,11 @@ class Records:
     def damaged(self) -> Column:
         return self.words[:, 10]
 
+    def last_body(self) -> bytes:
+        """Text of the last record, as it came."""
+        at = int(self.starts[-1]) + RECORD_HEAD + int(self.target_length[-1])
+        return self.data[at : at + int(self.body_length[-1])]
+
     def with_seq(self, index: int, seq: int) -> None:
         """Gives a damaged record the number that its place implies."""
         self.words[index, 2] = seq & 0xFFFFFFFF

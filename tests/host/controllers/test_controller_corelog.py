@@ -238,3 +238,33 @@ async def test_silent_stream_of_a_device_that_answers_otherwise_is_borne_for_a_w
             device.write(Level.INFO, "a", "b")
             await r.until("firmware.a:b")
             assert not any(b"lost" in line for line in r.lines)
+
+
+async def test_device_that_said_it_restarts_is_read_again_within_half_a_second_of_its_return() -> None:
+    async with FakeDevice() as device:
+        async with running(device) as r:
+            await r.until("device booted")
+            await asyncio.sleep(1.0)  # a good connection
+            device.write(Level.INFO, "runtime::requests", "restarting")
+            await r.until("restarting")
+            device.faults.mute = True
+            device.reset_silently()
+            device.write(Level.INFO, "a", "new boot")
+            await asyncio.sleep(0.3)  # the boot takes so long
+            device.faults.mute = False
+            began = asyncio.get_running_loop().time()
+            await r.until("firmware.a:new boot")
+            assert asyncio.get_running_loop().time() - began < 0.5
+
+
+async def test_device_that_says_restarting_and_goes_on_is_not_left() -> None:
+    async with FakeDevice(heartbeat=0.2) as device:
+        async with running(device) as r:
+            await r.until("device booted")
+            device.write(Level.INFO, "kernel", "restarting")
+            async with asyncio.timeout(5):
+                while device.connections < 4:
+                    await asyncio.sleep(0.01)
+            device.write(Level.INFO, "a", "b")
+            await r.until("firmware.a:b")
+            assert not any(b"lost" in line for line in r.lines)
