@@ -20,19 +20,16 @@ pub fn instructions() -> u32 {
     value
 }
 
-/// Lets the lines of `mask` (bit = interrupt number) end a [`wait`] and be seen by [`pending`]. No line ever traps:
-/// tasks are cooperative, so a trap could do no more than the look between two tasks does, and it would cost the saving
-/// of all registers.
-pub fn enable(mask: u32) {
-    // SAFETY: VexRiscv's own register 0xBC0 is the mask of its external lines; mie bit 11 lets them end `wfi`. mstatus
-    // keeps interrupts off (see `startup`), so control flow does not change.
-    unsafe {
-        asm!("csrw 0xBC0, {}", in(reg) mask, options(nomem, nostack));
-        asm!("csrs mie, {}", in(reg) 1 << 11, options(nomem, nostack));
-    }
+/// Lets the external interrupt lines of `mask` (bit = number) through, to [`pending`], [`wait`] and, when interrupts are
+/// on, to the handler.
+#[inline(always)]
+pub fn set_mask(mask: u32) {
+    // SAFETY: VexRiscv's own register 0xBC0 is the mask of its external lines. What can happen earlier or later by this
+    // is the call of a handler that is sound at any time (`interrupts_on`).
+    unsafe { asm!("csrw 0xBC0, {}", in(reg) mask, options(nostack)) };
 }
 
-/// The enabled interrupt lines that are high now.
+/// The lines that are let through and high now.
 #[inline(always)]
 pub fn pending() -> u32 {
     let value;
@@ -41,18 +38,32 @@ pub fn pending() -> u32 {
     value
 }
 
-/// Sleeps until an enabled interrupt line is high; returns at once if one is.
+/// Sleeps until a line that is let through is high, interrupts on or off; returns at once if one is.
 #[inline(always)]
 pub fn wait() {
-    // SAFETY: stops the processor until a line is high; interrupts stay off, so nothing runs in between.
-    unsafe { asm!("wfi", options(nomem, nostack)) };
+    // SAFETY: stops the processor until a line is high.
+    unsafe { asm!("csrs mie, {}", "wfi", in(reg) 1 << 11, options(nostack)) };
+}
+
+/// Lets lines call the handler.
+#[inline(always)]
+pub(crate) fn interrupts_on() {
+    // SAFETY: the handler saves all registers and shares data only through critical sections, being safe Rust.
+    unsafe { asm!("csrs mie, {}", "csrsi mstatus, 8", in(reg) 1 << 11, options(nostack)) };
+}
+
+/// Keeps lines from calling the handler.
+#[inline(always)]
+pub(crate) fn interrupts_off() {
+    // SAFETY: nothing is called any more by itself, which is always sound.
+    unsafe { asm!("csrci mstatus, 8", options(nostack)) };
 }
 
 struct SingleCore;
 critical_section::set_impl!(SingleCore);
 
 // SAFETY: one processor, so clearing mstatus.MIE excludes everything else but an exception, and exceptions never return
-// to the interrupted code (see `startup`).
+// to the code they interrupt (see `startup`).
 unsafe impl critical_section::Impl for SingleCore {
     #[inline(always)]
     unsafe fn acquire() -> u32 {

@@ -1,8 +1,8 @@
 //! The board as the firmware sees it.
 //!
 //! Every address comes from the gateware's build ([`csr`]); nothing is retyped here. This crate holds all of the
-//! firmware's `unsafe` code, each with its reason. It serves one processor that takes no interrupts while a task
-//! runs: interrupt lines are looked at between tasks ([`cpu::pending`]).
+//! firmware's `unsafe` code, each with its reason. It serves one processor. One interrupt line may interrupt tasks, the
+//! others are looked at between them (see [`tasks::run`]).
 
 #![no_std]
 
@@ -32,6 +32,11 @@ pub use exclusive::Exclusive;
 #[doc(hidden)]
 pub const fn main_type(main: fn() -> !) -> fn() -> ! {
     main
+}
+
+#[doc(hidden)]
+pub const fn interrupt_type(interrupt: fn()) -> fn() {
+    interrupt
 }
 
 #[doc(hidden)]

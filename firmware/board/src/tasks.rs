@@ -34,26 +34,42 @@ pub fn again() {
     READY.store(true, Ordering::Relaxed);
 }
 
-/// Runs tasks for ever: `start` spawns the first ones, `turn` is called before each round with the interrupt lines that
-/// are high, and wakes the tasks that wait for them. A round runs every ready task once, up to its next await.
+/// Set to put off the processor's sleep once.
+static LINGER: AtomicBool = AtomicBool::new(false);
+
+/// Asks for one more turn of the loop before the processor sleeps, without making it look busy.
+pub fn linger() {
+    LINGER.store(true, Ordering::Relaxed);
+}
+
+/// What the loop of [`run`] looks at and calls.
+pub struct Lines {
+    /// Interrupt lines that are looked at between rounds of tasks.
+    pub watched: u32,
+    /// Lines that interrupt tasks: the handler of [`crate::entry`] is called at once.
+    pub interrupting: u32,
+}
+
+/// Runs tasks for ever: `start` spawns the first ones, `turn` is called before each round with the watched lines that
+/// are high, to wake the tasks that wait for them, and with whether no task was ready. A round runs every ready task
+/// once, up to its next await.
+///
+/// Most lines need no handler: tasks are cooperative, so all that one could do is to wake a task, which is done as well
+/// between two rounds. What must not wait for the end of a round has a line that interrupts.
 ///
 /// # Panics
 /// On the second call.
-pub fn run(start: impl FnOnce(Spawner), mut turn: impl FnMut(u32)) -> ! {
+pub fn run(lines: Lines, start: impl FnOnce(Spawner), mut turn: impl FnMut(u32, bool)) -> ! {
     static EXECUTOR: StaticCell<Executor> = StaticCell::new();
     let executor = EXECUTOR.init(Executor::new(core::ptr::null_mut()));
     clock::enable_interrupt();
     start(executor.spawner());
     loop {
-        let lines = cpu::pending();
-        if lines & (1 << clock::INTERRUPT) != 0 {
-            CLOCK.expire();
-        }
-        turn(lines);
-        READY.store(false, Ordering::Relaxed);
-        // SAFETY: called from here only, and this loop is not re-entered: `init` above panics on a second call.
-        unsafe { executor.poll() };
-        if !READY.load(Ordering::Relaxed) {
+        // Interrupts are off from the look at READY to the sleep, so that what a handler makes ready is not slept over.
+        cpu::interrupts_off();
+        cpu::set_mask(lines.watched | lines.interrupting);
+        let idle = !READY.load(Ordering::Relaxed);
+        if idle && !LINGER.load(Ordering::Relaxed) {
             let before = cpu::cycles();
             cpu::wait();
             IDLE.store(
@@ -61,7 +77,25 @@ pub fn run(start: impl FnOnce(Spawner), mut turn: impl FnMut(u32)) -> ! {
                 Ordering::Relaxed,
             );
         }
+        if idle {
+            LINGER.store(false, Ordering::Relaxed);
+        }
+        READY.store(false, Ordering::Relaxed);
+        let high = cpu::pending();
+        cpu::set_mask(lines.interrupting);
+        cpu::interrupts_on();
+        if high & (1 << clock::INTERRUPT) != 0 {
+            CLOCK.expire();
+        }
+        turn(high & lines.watched, idle);
+        // SAFETY: called from here only, and this loop is not re-entered: `init` above panics on a second call.
+        unsafe { executor.poll() };
     }
+}
+
+/// Keeps the interrupting lines from interrupting again before the next round.
+pub fn hold_interrupts() {
+    cpu::set_mask(0);
 }
 
 struct Clock {

@@ -4,11 +4,12 @@ use core::task::Waker;
 
 use embassy_sync::waitqueue::AtomicWaker;
 
-use corelog_board::{clock, cpu, csr, ethernet, rtio, uart};
+use corelog_board::tasks::Lines;
+use corelog_board::{clock, csr, ethernet, rtio, uart};
 
 const LINES: usize = {
     let mut most = 0;
-    let lines = [csr::UPTIME_INTERRUPT, ethernet::INTERRUPT, uart::INTERRUPT, rtio::errors::INTERRUPT];
+    let lines = [csr::UPTIME_INTERRUPT, ethernet::INTERRUPT, uart::INTERRUPT];
     let mut i = 0;
     while i < lines.len() {
         if lines[i] as usize > most {
@@ -36,8 +37,8 @@ pub fn dispatch(mut lines: u32) {
     }
 }
 
-/// Lets the lines end the processor's sleep.
-pub fn enable() {
-    let lines = [clock::INTERRUPT, ethernet::INTERRUPT, uart::INTERRUPT, rtio::errors::INTERRUPT];
-    cpu::enable(lines.iter().fold(0, |mask, line| mask | 1 << line));
+/// The lines that wake tasks; those of RTIO errors interrupt them.
+pub fn lines() -> Lines {
+    let watched = [clock::INTERRUPT, ethernet::INTERRUPT, uart::INTERRUPT];
+    Lines { watched: watched.iter().fold(0, |mask, line| mask | 1 << line), interrupting: 1 << rtio::errors::INTERRUPT }
 }

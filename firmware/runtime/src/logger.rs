@@ -27,6 +27,9 @@ const UART_BLOCK: usize = 16 * 1024;
 /// Longest time for which repetitions are counted before they are told, in us.
 const REPEATS_AFTER: u64 = 100_000;
 
+/// Longest time the UART waits for its turn, in us.
+const UART_PATIENCE: u64 = 20_000;
+
 /// Everything the log consists of.
 pub struct Logs {
     pub ring: Ring<'static>,
@@ -42,6 +45,7 @@ pub struct Logs {
     /// Where ClearLog was asked for last: a number of the numbered ring.
     cleared: Option<u64>,
     uart_muted: bool,
+    uart_turn: UartTurn,
 }
 
 impl Logs {
@@ -81,17 +85,18 @@ static REFUSED: Mutex<Cell<u32>> = Mutex::new(Cell::new(0));
 pub struct ReaderId(usize);
 
 impl ReaderId {
-    pub const UART: ReaderId = ReaderId(0);
+    const UART: ReaderId = ReaderId(0);
     const REPEATS: ReaderId = ReaderId(1);
-    const COUNT: usize = 2 + mgmt::SOCKETS;
+    const FIRST_CLIENT: usize = 2;
+    const COUNT: usize = Self::FIRST_CLIENT + mgmt::SOCKETS;
 
     pub const fn client(index: usize) -> ReaderId {
-        ReaderId(2 + index)
+        ReaderId(Self::FIRST_CLIENT + index)
     }
 
     /// The slot of a client's reader; of others the first.
     pub fn client_index(self) -> usize {
-        self.0.saturating_sub(2)
+        self.0.saturating_sub(Self::FIRST_CLIENT)
     }
 }
 
@@ -107,7 +112,17 @@ pub fn start(boot_id: u64) {
     let (ring, previous) = corelog_log::open(one, other, boot_id).expect("retained memory");
     let uart_only = Ring::new(memory::take_words(UART_BLOCK), boot_id, 1).expect("memory of the UART's ring");
     let (level, uart_level) = (LevelFilter::Info, LevelFilter::Info);
-    let logs = Logs { ring, uart_only, previous, level, uart_level, told: (0, 0), cleared: None, uart_muted: false };
+    let logs = Logs {
+        ring,
+        uart_only,
+        previous,
+        level,
+        uart_level,
+        told: (0, 0),
+        cleared: None,
+        uart_muted: false,
+        uart_turn: UartTurn::NothingToDo,
+    };
     LOGS.with(|slot| *slot = Some(logs));
     logging::install(&LOGGER).expect("one logger");
     logging::set_max_level(LevelFilter::Info);
@@ -196,21 +211,63 @@ pub fn read<R>(f: impl FnOnce(&mut Logs) -> R) -> R {
     LOGS.with(|logs| logs.as_mut().map(f)).flatten().expect("the log is read by tasks only")
 }
 
-/// Wakes readers if there are new records. Called before every round of tasks.
+/// Wakes readers if there are new records. Called before every round of tasks; `idle` if no task was ready.
 #[inline]
-pub fn turn() {
-    let news = read(|logs| {
+pub fn turn(idle: bool) {
+    let (news, repeats, uart) = read(|logs| {
         let now = (logs.ring.next_seq(), logs.uart_only.next_seq());
+        let news = core::mem::replace(&mut logs.told, now) != now;
         let repeats = logs.ring.pending_since().is_some() || logs.uart_only.pending_since().is_some();
-        (core::mem::replace(&mut logs.told, now) != now, repeats)
+        let uart = match logs.uart_turn {
+            UartTurn::NothingToDo => news,
+            UartTurn::Wanted { due } if idle || clock::now() >= due => {
+                logs.uart_turn = UartTurn::Given;
+                true
+            }
+            UartTurn::Wanted { .. } | UartTurn::Given => false,
+        };
+        (news, repeats, uart)
     });
-    if news.0 {
-        for reader in &READERS {
+    if news {
+        for reader in &READERS[ReaderId::FIRST_CLIENT..] {
             reader.wake();
         }
-    } else if news.1 {
+    }
+    if repeats {
         READERS[ReaderId::REPEATS.0].wake();
     }
+    if uart {
+        READERS[ReaderId::UART.0].wake();
+    }
+}
+
+/// Whether the UART has its turn.
+enum UartTurn {
+    NothingToDo,
+    /// There are records for it; its turn comes when no task is ready, but not later than `due` (us since reset).
+    Wanted {
+        due: u64,
+    },
+    Given,
+}
+
+/// Waits until there is something for the UART (`ready`) and time for it: to make text takes long, so that it is done
+/// while nothing else is to be done, or after [`UART_PATIENCE`].
+pub async fn uart_turn(mut ready: impl FnMut(&Logs) -> bool) {
+    read(|logs| logs.uart_turn = UartTurn::NothingToDo);
+    poll_fn(|cx| {
+        READERS[ReaderId::UART.0].register(cx.waker());
+        read(|logs| match logs.uart_turn {
+            UartTurn::Given => Poll::Ready(()),
+            UartTurn::NothingToDo if ready(logs) => {
+                logs.uart_turn = UartTurn::Wanted { due: clock::now() + UART_PATIENCE };
+                tasks::linger();
+                Poll::Pending
+            }
+            _ => Poll::Pending,
+        })
+    })
+    .await
 }
 
 /// Waits until `ready` says so; asked when there are new records.

@@ -32,7 +32,7 @@ use embassy_executor::{SpawnError, SpawnToken, Spawner};
 /// A firmware that does not come round for this long is started anew.
 const WATCHDOG_SECONDS: u32 = 10;
 
-corelog_board::entry!(main, panic::exception);
+corelog_board::entry!(main, rtio::interrupt, panic::exception);
 
 fn main() -> ! {
     let boot_id = start::boot_id();
@@ -40,27 +40,26 @@ fn main() -> ! {
     start::banner();
     config::start();
     logger::configure();
-    tasks::run(spawn, turn)
+    tasks::run(irq::lines(), spawn, turn)
 }
 
 fn spawn(spawner: Spawner) {
-    irq::enable();
     identity::start_watchdog(WATCHDOG_SECONDS);
     spawner.spawn(expect_task(logger::flush_repeats()));
     spawner.spawn(expect_task(uart::run()));
-    spawner.spawn(expect_task(rtio::run()));
+    rtio::start();
     let stack = net::start(spawner);
     mgmt::start(spawner, stack);
     session::start(spawner, stack);
     spawner.spawn(expect_task(start::ready()));
 }
 
-/// What is done between two rounds of tasks.
-fn turn(lines: u32) {
+/// What is done between two rounds of tasks; `idle` if no task was ready.
+fn turn(lines: u32, idle: bool) {
     identity::feed_watchdog();
     assert!(memory::stack_intact(), "stack overflow");
     irq::dispatch(lines);
-    logger::turn();
+    logger::turn(idle);
 }
 
 /// A task to be spawned. There is room for each: tasks are started once, and their pools are as large as needed.

@@ -1,13 +1,12 @@
 //! RTIO errors that arise in the gateware, after the program that caused them has gone on or even ended.
 
 use core::cell::Cell;
-use core::future::poll_fn;
-use core::task::Poll;
 
 use corelog_board::rtio::errors::{self, Kind};
+use corelog_board::tasks;
 use critical_section::Mutex;
 
-use crate::{config, irq, logger};
+use crate::{config, logger};
 
 /// Kinds seen since the last [`take_seen`], one bit each.
 static SEEN: Mutex<Cell<u32>> = Mutex::new(Cell::new(0));
@@ -22,21 +21,30 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// Writes reports to the log as they come.
-#[embassy_executor::task]
-pub async fn run() -> ! {
+/// Reports taken at a time before tasks go on: a storm of errors shall not stop everything else.
+const PER_INTERRUPT: usize = 4;
+
+/// From now on reports go to the log as they come.
+pub fn start() {
     errors::enable_interrupt();
-    poll_fn(|cx| {
-        irq::register(errors::INTERRUPT, cx.waker());
-        serve();
-        Poll::Pending
-    })
-    .await
 }
 
-/// Writes all reports that are there to the log.
-pub fn serve() {
-    while let Some(report) = errors::take() {
+/// Called whenever a report is present, in the middle of whatever runs. A report's record so has the time at which the
+/// error was seen, however long the task takes that was running.
+pub fn interrupt() {
+    for _ in 0..PER_INTERRUPT {
+        if !serve_one() {
+            return serve_lost();
+        }
+    }
+    tasks::hold_interrupts();
+}
+
+/// Writes the oldest report to the log, if there is one.
+fn serve_one() -> bool {
+    // Also called by tasks, which the interrupt must not disturb between looking at a report and removing it.
+    critical_section::with(|_| {
+        let Some(report) = errors::take() else { return false };
         saw(report.kind);
         config::channel_name(report.channel.into(), |channel| {
             logger::write_error(
@@ -45,24 +53,25 @@ pub fn serve() {
                 format_args!(" at {} mu", report.timestamp),
             );
         });
-    }
-    for kind in Kind::ALL {
-        let total = errors::lost(kind);
-        let told = critical_section::with(|cs| {
-            let mut lost = LOST.borrow(cs).get();
-            let told = core::mem::replace(&mut lost[kind as usize], total);
-            LOST.borrow(cs).set(lost);
-            told
-        });
-        if total != told {
-            saw(kind);
-            logger::write_error(
-                module_path!(),
-                format_args!("{} RTIO {} reports lost", total.wrapping_sub(told), name(kind)),
-                format_args!(""),
-            );
+        true
+    })
+}
+
+/// Writes to the log how many errors there were no reports of, because the queue of reports was full.
+fn serve_lost() {
+    critical_section::with(|cs| {
+        let mut told = LOST.borrow(cs).get();
+        for kind in Kind::ALL {
+            let total = errors::lost(kind);
+            let lost = total.wrapping_sub(core::mem::replace(&mut told[kind as usize], total));
+            if lost != 0 {
+                saw(kind);
+                let message = format_args!("{lost} RTIO {} reports lost", name(kind));
+                logger::write_error(module_path!(), message, format_args!(""));
+            }
         }
-    }
+        LOST.borrow(cs).set(told);
+    })
 }
 
 fn saw(kind: Kind) {
@@ -71,6 +80,7 @@ fn saw(kind: Kind) {
 
 /// The kinds of errors reported since the last call (bit 0 collision, 1 busy, 2 sequence), up to this moment.
 pub fn take_seen() -> u32 {
-    serve();
+    while serve_one() {}
+    serve_lost();
     critical_section::with(|cs| SEEN.borrow(cs).replace(0))
 }

@@ -9,7 +9,7 @@ use corelog_log::{text, Cursor, Item, Level, View};
 use log::LevelFilter;
 
 use crate::irq;
-use crate::logger::{self, Logs, ReaderId};
+use crate::logger::{self, Logs};
 
 /// Longest line. A record that makes a longer one (its bytes were not text) is cut.
 const LINE: usize = 4096;
@@ -20,7 +20,7 @@ pub async fn run() -> ! {
     let buffer = memory::take(LINE);
     let mut cursors = Cursors { ring: Cursor::new(0, Some(0)), uart_only: Cursor::new(0, Some(0)) };
     loop {
-        logger::news(ReaderId::UART, |logs| cursors.more(logs)).await;
+        logger::uart_turn(|logs| cursors.more(logs)).await;
         let mut line = Line { buffer, used: 0 };
         logger::read(|logs| cursors.next_line(logs, &mut line));
         let used = line.used;
