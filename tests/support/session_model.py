@@ -15,6 +15,8 @@ class ModelDevice:
     """`inputs`: (channel, timestamp, data) of the events that wait to be read, in order of time."""
 
     counter: int = 1000
+    tick: int = 10
+    """By how much the counter advances with each operation."""
     cursor: int = 5000
     inputs: list[tuple[int, int, int]] = field(default_factory=list)
     events: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -29,7 +31,7 @@ class ModelDevice:
             code = data[at]
             fields = struct.unpack_from(LAYOUT[code], data, at + 1)
             at += 1 + struct.calcsize(LAYOUT[code])
-            self.counter += 10
+            self.counter += self.tick
             results += self._operation(code, *fields)
         return results
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,12 @@ logger = logging.getLogger(__name__)
 
 class DeviceError(Exception):
     """A device cannot be had; the text names it and says why."""
+
+
+def _module(name: str) -> str:
+    """Device databases of ARTIQ serve without ARTIQ, as far as there is a driver of ours."""
+    ours = name.startswith("artiq.coredevice.") and importlib.util.find_spec("artiq") is None
+    return "corelog" + name.removeprefix("artiq") if ours else name
 
 
 class DummyDevice:
@@ -59,7 +66,7 @@ class Devices:
         kind = entry.get("type")
         if kind == "local":
             try:
-                driver = getattr(importlib.import_module(entry["module"]), entry["class"])
+                driver = getattr(importlib.import_module(_module(entry["module"])), entry["class"])
             except (ImportError, AttributeError) as error:
                 raise DeviceError(f"its driver cannot be loaded: {error}") from error
             return driver(self, **entry.get("arguments", {}))

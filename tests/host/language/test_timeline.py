@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corelog.experiment import at_mu, delay_mu, now_mu, rpc
 from corelog.language.core import timeline
@@ -199,6 +201,63 @@ def test_time_of_a_program_that_was_stopped_is_an_error_not_a_guess() -> None:
     assert core.device.events == [(5000, 2, 0, 1)]
     with pytest.raises(RuntimeError, match="not known"):
         int(lost[0])
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("delay"), st.integers(-1000, 1000)), st.tuples(st.just("emit"), st.integers(0, 99)),
+    st.tuples(st.just("keep"), st.just(0)), st.tuples(st.just("return"), st.integers(0, 20)),
+    st.tuples(st.just("absolute"), st.integers(0, 10_000)), st.tuples(st.just("reset"), st.integers(0, 3000)),
+    st.tuples(st.just("break"), st.integers(0, 9000)), st.tuples(st.just("flush"), st.just(0)),
+    st.tuples(st.just("ask"), st.integers(0, 20)), st.tuples(st.just("compare"), st.integers(0, 20)))
+
+
+@given(st.lists(STEPS, max_size=40), st.integers(80, 300))
+def test_any_program_gives_the_events_and_times_of_one_that_is_executed_step_by_step(
+        steps: list[tuple[str, int]], longest: int) -> None:
+    core = ModelCore(longest)
+    core.device.tick = 0
+    counter, cursor = core.device.counter, core.device.cursor
+    events: list[tuple[int, int]] = []
+    times: list[int] = []  # what `keep` kept, naively
+
+    def body() -> None:
+        nonlocal cursor
+        kept: list[MuTime] = []
+        for step, n in steps:
+            if step == "delay":
+                delay_mu(n)
+                cursor += n
+            elif step == "emit":
+                emit(n)
+                events.append((cursor % 2**64, n))
+            elif step == "keep":
+                kept.append(now_mu())
+                times.append(cursor)
+            elif step == "absolute":
+                at_mu(n)
+                cursor = n
+            elif step == "reset":
+                timeline().reset(n)
+                cursor = counter + n
+            elif step == "break":
+                timeline().break_realtime(n)
+                cursor = max(cursor % 2**64, counter + n)
+            elif step == "flush":
+                timeline().flush()
+            elif kept:
+                i = n % len(kept)
+                if step == "return":
+                    at_mu(kept[i])
+                    cursor = times[i]
+                elif step == "ask":
+                    assert int(kept[i]) == times[i] % 2**64
+                elif times[i] >= 0 and cursor >= 0:
+                    assert (kept[i] < now_mu()) == (times[i] < cursor)
+                    assert now_mu() - kept[i] == cursor - times[i]
+
+    core.run(body, (), {})
+    assert [(time, channel) for time, channel, _, _ in core.device.events] == events
+    assert core.device.cursor == cursor % 2**64
 
 
 def test_float_machine_units_are_refused() -> None:

@@ -1,0 +1,90 @@
+"""How experiments get their devices."""
+
+import importlib.util
+import logging
+import sys
+import types
+from typing import Any
+
+import pytest
+
+from corelog.coredevice.core import Core
+from corelog.coredevice.ttl import TTLOut
+from corelog.language.devices import DeviceError, Devices, DummyDevice
+
+made: list[str] = []
+
+
+class Driver:
+    def __init__(self, dmgr: Devices, name: str, fails: bool = False, close_fails: bool = False):
+        if fails:
+            raise ArithmeticError("no laser")
+        self.name, self.close_fails = name, close_fails
+
+    def close(self) -> None:
+        made.append(self.name)
+        if self.close_fails:
+            raise ArithmeticError("stuck")
+
+
+@pytest.fixture(autouse=True)
+def lab() -> Any:
+    module = types.ModuleType("lab_drivers")
+    module.Driver = Driver  # type: ignore[attr-defined]
+    sys.modules["lab_drivers"] = module
+    made.clear()
+    yield
+    del sys.modules["lab_drivers"]
+
+
+def local(**arguments: Any) -> dict[str, Any]:
+    return {"type": "local", "module": "lab_drivers", "class": "Driver", "arguments": arguments}
+
+
+def test_alias_and_equal_descriptions_share_one_driver() -> None:
+    devices = Devices({"a": local(name="x"), "b": "a", "c": "b", "d": local(name="x"), "e": local(name="y")})
+    assert devices.get("a") is devices.get("c") is devices.get("d")
+    assert devices.get("e") is not devices.get("a")
+
+
+def test_drivers_are_closed_last_first_and_a_failing_one_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING), Devices({n: local(name=n, close_fails=n == "b") for n in "abc"}) as devices:
+        for name in "abc":
+            devices.get(name)
+    assert made == ["c", "b", "a"]
+    assert [record.message for record in caplog.records if "closing" in record.message]
+
+
+def test_virtual_and_dummy_devices_need_no_driver() -> None:
+    scheduler = object()
+    devices = Devices({"nothing": {"type": "dummy"}}, {"scheduler": scheduler})
+    assert devices.get("scheduler") is scheduler
+    assert isinstance(devices.get("nothing"), DummyDevice)
+
+
+@pytest.mark.parametrize(("entry", "text"), [
+    (local(name="x", fails=True), "device 'x': ArithmeticError: no laser"),
+    (local(colour="red"), "device 'x': TypeError: .*colour"),
+    ({"type": "local", "module": "no_such_module", "class": "X"}, "device 'x': its driver cannot be loaded"),
+    ({"type": "local", "module": "lab_drivers", "class": "Nobody"}, "device 'x': its driver cannot be loaded"),
+    ({"type": "strange"}, "device 'x': unknown type 'strange'"),
+    ({"type": "controller", "host": "127.0.0.1", "port": 1}, "device 'x': ConnectionRefusedError"),
+    ("y", "no device 'y'"),
+])
+def test_device_that_cannot_be_had_is_named_with_the_reason(entry: Any, text: str) -> None:
+    with pytest.raises(DeviceError, match=text):
+        Devices({"x": entry}).get("x")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("artiq") is not None, reason="uses ARTIQ's drivers where it is installed")
+def test_device_database_of_artiq_gets_our_drivers() -> None:
+    devices = Devices({
+        "core": {"type": "local", "module": "artiq.coredevice.core", "class": "Core",
+                 "arguments": {"host": "192.0.2.1", "ref_period": 1e-9, "analyzer_proxy": "core_analyzer",
+                               "target": "rv32g", "satellite_cpu_targets": {}}},
+        "ttl0": {"type": "local", "module": "artiq.coredevice.ttl", "class": "TTLOut", "arguments": {"channel": 0}},
+        "dds": {"type": "local", "module": "artiq.coredevice.ad9910", "class": "AD9910", "arguments": {}}})
+    assert isinstance(devices.get("core"), Core)
+    assert isinstance(devices.get("ttl0"), TTLOut) and devices.get("ttl0").core is devices.get("core")
+    with pytest.raises(DeviceError, match="device 'dds': its driver cannot be loaded"):
+        devices.get("dds")
