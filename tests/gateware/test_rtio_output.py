@@ -164,6 +164,22 @@ def test_underflow_threshold_is_12_refused_13_accepted_and_the_latest_accepted_e
     assert max(refused) == MARGIN
 
 
+@pytest.mark.parametrize("config", [EIGHT, ONE], ids=["eight", "one"])
+def test_every_bit_of_the_time_counts_at_release_and_in_the_lanes(config: Config) -> None:
+    lines = ["P 256"]
+    powers = range(6, 60)
+    for power in powers:
+        # They differ in one high bit: the late one is not executed soon, and its lane takes nothing earlier.
+        late, soon = Event(0, 8 * (2**power + 10), 0, 1), Event(1, 8 * 10, 0, 2)
+        lines += ["B 60", submit(late), submit(soon), "W 40", "R", "N 1", "T"]
+    for power, result in zip(powers, play(core(config), lines), strict=False):
+        assert result.statuses == [0, 0], f"bit {power}"
+        if config is ONE:
+            assert result.executions == [] and result.reports == [(SEQUENCE, 1, 80)], f"bit {power}"
+        else:
+            assert result.executions == [(1, 10, 2, 0, 0)] and result.reports == [], f"bit {power}"
+
+
 @pytest.mark.parametrize("time", [-8, -300, 0])
 def test_event_in_the_past_is_refused_as_underflow_even_if_no_lane_could_take_it(time: int) -> None:
     config = ONE
