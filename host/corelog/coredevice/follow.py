@@ -147,8 +147,10 @@ class Follower:
     async def _session(self) -> AsyncGenerator[Event, None]:
         async with self._connection() as device:
             device.timeout = REQUEST_TIMEOUT
+            has_streams = False
             try:
                 await self._identify(device)
+                has_streams = True
                 origins = (self._device.destination,) if self._device.destination else ()
                 stream = await device.subscribe(
                     self._start, self._level, origins, tracker=self.tracker, silence=PATIENCE
@@ -156,7 +158,7 @@ class Follower:
             except TimeoutError:
                 raise
             except (DeviceError, ConnectionError) as exc:
-                if not self._refused(exc):
+                if has_streams or not self._refused(exc):
                     raise
             else:
                 self._refusals = 0
