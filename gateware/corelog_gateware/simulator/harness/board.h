@@ -34,8 +34,6 @@ public:
     void flush();
 
     uint64_t cycles() const { return cycle_; }
-    // The firmware of the present boot has said that it is up.
-    bool ready() const { return ready_; }
     uint64_t resets() const { return resets_; }
 
 private:
@@ -61,7 +59,7 @@ private:
 
     uint64_t cycle_ = 0;
     uint64_t resets_ = 0;
-    bool ready_ = false;
+    bool ready_ = false;  // the firmware of the present boot has said that it is up
     bool in_reset_ = true;
     bool verbose_;
 

@@ -105,7 +105,7 @@ static void run(const Options &options) {
     while (!stop_requested && (!options.cycles || board.cycles() < options.cycles)) {
         board.run(options.cycles ? std::min(slice, options.cycles - board.cycles()) : slice);
         board.flush();
-        if (board.ready() && !announced) {
+        if (network.serving() && !announced) {
             announce(options);
             announced = true;
         }

@@ -15,7 +15,7 @@ namespace corelog {
 
 static constexpr uint32_t NETWORK = 0x0a000200, NETMASK = 0xffffff00;  // 10.0.2.0/24
 static constexpr uint32_t HOST = NETWORK | 2, NAME_SERVER = NETWORK | 3, DEFAULT_GUEST = NETWORK | 15;
-static constexpr int64_t PROBE_TIMEOUT_NS = 5'000'000'000;
+static constexpr int64_t PROBE_TIMEOUT_NS = 2'000'000'000;
 static constexpr int BACKLOG = 128;  // libslirp asks for 1, too few for clients that connect together
 
 static in_addr ip(uint32_t value) { return in_addr{htonl(value)}; }
@@ -139,14 +139,17 @@ void Network::send_probe() {
 
 void Network::watch_probe() {
     if (!probed_ns_ || clock_ns(nullptr) - probed_ns_ < PROBE_TIMEOUT_NS) return;
-    probed_ns_ = 0;
+    probe_answered();
     fprintf(stderr, "network: the board does not answer in 10.0.2.0/24; is its `ip` set to an address elsewhere?\n");
 }
 
-void Network::board_ready() {
-    accepting_ = true;
-    send_probe();
+void Network::probe_answered() {
+    if (!probed_ns_) return;
+    probed_ns_ = 0;
+    serving_ = true;
 }
+
+void Network::board_ready() { send_probe(); }
 
 void Network::learn_address(const std::vector<uint8_t> &frame) {
     if (frame.size() < 42) return;
@@ -161,8 +164,8 @@ void Network::learn_address(const std::vector<uint8_t> &frame) {
     in_addr source;
     memcpy(&source, &frame[offset], sizeof source);
     uint32_t value = ntohl(source.s_addr);
-    if (value) probed_ns_ = 0;
-    if (source.s_addr == guest_.s_addr || value == 0 || value == warned_) return;
+    if (value == 0 || value == warned_) return;
+    if (source.s_addr == guest_.s_addr) return probe_answered();
     if ((value & NETMASK) != NETWORK || value == HOST || value == NAME_SERVER || value == NETWORK ||
         value == (NETWORK | 255)) {
         char text[INET_ADDRSTRLEN];
@@ -174,6 +177,7 @@ void Network::learn_address(const std::vector<uint8_t> &frame) {
     }
     unforward();
     forward(source);
+    probe_answered();
     if (verbose_) fprintf(stderr, "network: the board is 10.0.2.%u\n", value & 255);
 }
 
@@ -204,7 +208,7 @@ ssize_t Network::send_packet(const void *data, size_t length, void *self) {
 void Network::board_reset() {
     dropped_ += queue_.size();
     queue_.clear();
-    accepting_ = false;
+    serving_ = false;
     probed_ns_ = 0;
 }
 
@@ -215,7 +219,7 @@ int Network::add_poll(int fd, int events, void *self) {
     if (events & SLIRP_POLL_OUT) wanted |= POLLOUT;
     if (events & SLIRP_POLL_PRI) wanted |= POLLPRI;
     const auto &listeners = network.listeners_;
-    if (!network.accepting_ && std::find(listeners.begin(), listeners.end(), fd) != listeners.end()) wanted = 0;
+    if (!network.serving_ && std::find(listeners.begin(), listeners.end(), fd) != listeners.end()) wanted = 0;
     network.fds_.push_back({fd, wanted, 0});
     return static_cast<int>(network.fds_.size() - 1);
 }

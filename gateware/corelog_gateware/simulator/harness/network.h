@@ -33,8 +33,10 @@ public:
     void pop() { queue_.pop_front(); }
     // Frames that were on their way when the board was reset are gone.
     void board_reset();
-    // The firmware is up. Until it is, connections wait in the kernel's queue.
+    // The firmware is up; it is asked for its address now.
     void board_ready();
+    // Connections are led to the board: it is up and its address is known. Until then they wait in the kernel's queue.
+    bool serving() const { return serving_; }
     // Wait at most `timeout` for something to do and do it.
     void poll(const timespec &timeout);
 
@@ -48,6 +50,7 @@ private:
     static int add_poll(int fd, int events, void *self);
     static int revents(int index, void *self);
     void send_probe();
+    void probe_answered();
     void watch_probe();
     void learn_address(const std::vector<uint8_t> &frame);
     void forward(in_addr guest);
@@ -61,8 +64,8 @@ private:
     std::vector<int> listeners_;
     std::deque<std::vector<uint8_t>> queue_;
     uint32_t warned_ = 0;
-    int64_t probed_ns_ = 0;  // when the board was asked for its address; 0: it has answered, or was not asked
-    bool accepting_ = false;
+    int64_t probed_ns_ = 0;  // when the board was asked for its address; 0: not asked since, or answered
+    bool serving_ = false;
     bool verbose_;
     uint64_t dropped_ = 0, malformed_ = 0, frames_in_ = 0, frames_out_ = 0;
 };
