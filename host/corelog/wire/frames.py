@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import accumulate
 
 from corelog.wire.errors import ProtocolError
 
@@ -140,10 +141,8 @@ def checksum(frame: bytes) -> int:
     words = list(struct.unpack(f"<{len(frame) // 4}I", frame))
     words[8] &= 0xFFFFFF00
     del words[1]
-    a = b = 0
-    for w in words:
-        a = (a + w) & 0xFFFFFFFF
-        b = (b + a) & 0xFFFFFFFF
+    sums = list(accumulate(words))  # a after each word; b is the sum of them
+    a, b = sums[-1] & 0xFFFFFFFF, sum(sums) & 0xFFFFFFFF
     return b ^ ((a << 16 | a >> 16) & 0xFFFFFFFF)
 
 
