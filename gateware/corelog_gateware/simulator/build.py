@@ -178,6 +178,8 @@ def build(trace: bool = False, firmware: Path | None = None, out: Callable[[str]
     :raises BuildError: with one line that names the step and its log file.
     """
     progress = Progress(out)
+    if not (FIRMWARE / "Cargo.toml").is_file():
+        raise BuildError(f"the board's sources are not in {ROOT}: install corelog-gateware from a checkout (pip -e)")
     if firmware is not None and not firmware.is_file():
         raise BuildError(f"firmware {firmware} is not a file")
     try:

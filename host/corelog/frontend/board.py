@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv4Address
@@ -116,6 +117,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from corelog_gateware.simulator.paths import BuildError
     except ImportError as error:
         raise CommandError(f"the simulated board is not installed ({error}): run scripts/setup") from error
+    # A build that is told to end leaves nothing running; the board program has a handler of its own.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_OK))
     try:
         built = build(trace=args.vcd is not None, firmware=args.firmware, out=silent if args.quiet else None)
     except BuildError as error:
