@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from corelog.wire import mgmt
+from corelog.wire.errors import ProtocolError
 from corelog.wire.mgmt import Answer, DebugKind, Reply, Request
+
+TIMEOUT = 10.0
+# a link that is cut without a word is noticed after 4 s
+KEEPALIVE = {"after_idle": 1, "interval": 1, "max_fails": 3}
+CLOSED = "the device closed the connection"
 
 
 class DeviceError(OSError):
@@ -94,3 +101,24 @@ def debug_flood(count: int, level: int, body_length: int, warn_every: int, inter
 
 def debug_bench(count: int) -> Op:
     return Op(mgmt.debug_request(DebugKind.BENCH, count=count), Reply.SUCCESS, NO_DEBUG)
+
+
+def byte_order(answer: bytes) -> str:
+    """As `mgmt.byte_order`, but raises DeviceError."""
+    try:
+        return mgmt.byte_order(answer)
+    except ProtocolError as exc:
+        raise DeviceError(str(exc)) from exc
+
+
+def log_text(data: bytes) -> str:
+    """Log content as text, whatever its bytes."""
+    return data.decode(errors="backslashreplace")
+
+
+def pulled(feed: Callable[[bytes], list[bytes]], data: bytes) -> list[bytes]:
+    """What a PullParser's `feed` gives; raises DeviceError instead of ProtocolError."""
+    try:
+        return feed(data)
+    except ProtocolError as exc:
+        raise DeviceError(str(exc)) from exc
