@@ -32,7 +32,7 @@ impl Text {
     }
 }
 
-/// Writes pieces of text one behind the other. Longer ones go by words, whatever their alignment.
+/// Writes pieces of text one behind the other.
 struct Writer<'a> {
     room: &'a mut [u32],
     /// Bytes written, and how many may be.
@@ -41,7 +41,7 @@ struct Writer<'a> {
     truncated: bool,
 }
 
-/// Pieces below this length go byte by byte: bringing them into line would cost more.
+/// Pieces below this length are not worth a call of memcpy.
 const SHORT: usize = 12;
 
 impl Writer<'_> {
@@ -65,70 +65,16 @@ impl Writer<'_> {
 
     #[inline]
     fn append(&mut self, bytes: &[u8]) {
-        if bytes.len() < SHORT {
-            self.append_few::<8>(bytes);
-        } else {
-            self.append_long(bytes);
-        }
-    }
-
-    #[inline(never)]
-    fn append_long(&mut self, bytes: &[u8]) {
-        self.append_words(bytes);
-    }
-
-    #[inline(always)]
-    fn append_words(&mut self, bytes: &[u8]) {
-        let (head, words, tail) = bytemuck::pod_align_to::<u8, u32>(bytes);
-        self.append_few::<2>(head);
-        let (first, shift) = (self.used / 4, self.used % 4 * 8);
-        let Some((room, behind)) = self.room.get_mut(first..).and_then(|room| room.split_at_mut_checked(words.len()))
-        else {
-            return; // not reached: the caller has compared the length with the limit
-        };
-        if shift == 0 {
-            for (to, &word) in room.iter_mut().zip(words) {
-                *to = word;
-            }
-        } else {
-            let (left, right) = (shift as u32, 32 - shift as u32);
-            let mut before = room.first().map_or(0, |start| start & ((1 << left) - 1));
-            let ((fours, rest), (fours_in, rest_in)) = (room.as_chunks_mut::<4>(), words.as_chunks::<4>());
-            for ([p, q, r, s], &[w, x, y, z]) in fours.iter_mut().zip(fours_in) {
-                *p = before | w << left;
-                *q = w >> right | x << left;
-                *r = x >> right | y << left;
-                *s = y >> right | z << left;
-                before = z >> right;
-            }
-            for (to, &word) in rest.iter_mut().zip(rest_in) {
-                *to = before | word << left;
-                before = word >> right;
-            }
-            if let (Some(last), false) = (behind.first_mut(), words.is_empty()) {
-                *last = before;
-            }
-        }
-        self.used += 4 * words.len();
-        self.append_few::<2>(tail);
-    }
-
-    /// Appends fewer than 16 bytes, with `MOST` 2 fewer than 4. No loop, because the compiler would make it a memcpy,
-    /// which prepares itself longer than this takes.
-    #[inline]
-    fn append_few<const MOST: usize>(&mut self, mut bytes: &[u8]) {
         let room: &mut [u8] = bytemuck::cast_slice_mut(self.room);
         let end = self.used + bytes.len();
-        let Some(mut room) = room.get_mut(self.used..end) else {
-            return; // not reached: the caller has compared the length with the limit
-        };
-        if MOST >= 8 {
-            copy::<8>(&mut room, &mut bytes);
-            copy::<4>(&mut room, &mut bytes);
+        if let Some(room) = room.get_mut(self.used..end) {
+            if bytes.len() < SHORT {
+                copy_short(room, bytes);
+            } else {
+                room.copy_from_slice(bytes);
+            }
+            self.used = end;
         }
-        copy::<2>(&mut room, &mut bytes);
-        copy::<1>(&mut room, &mut bytes);
-        self.used = end;
     }
 
     #[inline]
@@ -140,6 +86,16 @@ impl Writer<'_> {
         };
         self.truncated |= done.is_err();
     }
+}
+
+/// Copies fewer than 16 bytes. No loop, because the compiler would make it a memcpy, which prepares itself longer than
+/// this takes.
+#[inline]
+fn copy_short(mut to: &mut [u8], mut from: &[u8]) {
+    copy::<8>(&mut to, &mut from);
+    copy::<4>(&mut to, &mut from);
+    copy::<2>(&mut to, &mut from);
+    copy::<1>(&mut to, &mut from);
 }
 
 /// Copies the next `N` bytes if there are as many.
@@ -219,8 +175,8 @@ fn compose_formatted(
 fn compose_text(room: &mut [u32], target: &str, message: &str) -> Text {
     let (target_len, message_len) = (target.len(), message.len());
     let mut writer = Writer { room, used: 0, limit: target_len + message_len, truncated: false };
-    writer.append_words(target.as_bytes());
-    writer.append_words(message.as_bytes());
+    writer.append(target.as_bytes());
+    writer.append(message.as_bytes());
     pad(writer.room, target_len + message_len);
     Text { target_len, message_len, body_len: message_len, truncated: false }
 }

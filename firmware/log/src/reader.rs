@@ -195,12 +195,12 @@ impl<'a> View<'a> {
                         break false; // not reached: `found` lies within the lane
                     };
                     if record.level() <= min_level {
-                        let length = record.words().len() * 4;
-                        let Some(place) = out.get_mut(bytes..bytes + length) else {
+                        let frame = record.bytes();
+                        let Some(place) = out.get_mut(bytes..bytes + frame.len()) else {
                             break true;
                         };
-                        copy_words(place, record.words());
-                        bytes += length;
+                        place.copy_from_slice(frame);
+                        bytes += frame.len();
                     } else if skips == MAX_SKIPS {
                         break true;
                     } else {
@@ -262,30 +262,5 @@ impl<'a> View<'a> {
     #[inline]
     fn record(&self, lane: usize, found: &Found) -> Option<Record<'a>> {
         self.lanes[lane].get(found.place.pos..found.end).and_then(Record::trusted)
-    }
-}
-
-/// Copies a frame to bytes of any alignment, by words: a subscriber's stream need not be aligned in a send buffer.
-#[inline]
-fn copy_words(to: &mut [u8], from: &[u32]) {
-    let (head, words, tail) = bytemuck::pod_align_to_mut::<u8, u32>(to);
-    let shift = 8 * head.len() as u32;
-    let (Some(first), Some(last)) = (from.first(), from.last()) else {
-        return; // not reached: a frame is not empty
-    };
-    if shift == 0 {
-        for (to, &word) in words.iter_mut().zip(from) {
-            *to = word;
-        }
-        return;
-    }
-    for (to, from) in head.iter_mut().zip(first.to_le_bytes()) {
-        *to = from;
-    }
-    for (to, pair) in words.iter_mut().zip(from.windows(2)) {
-        *to = pair[0] >> shift | pair[1] << (32 - shift);
-    }
-    for (to, from) in tail.iter_mut().zip((last >> shift).to_le_bytes()) {
-        *to = from;
     }
 }

@@ -50,13 +50,21 @@ pub fn checksum(frame: &[u32]) -> u32 {
 
 #[inline]
 pub(crate) fn checksum_parts(header: &[u32; HEADER_WORDS], text: &[u32]) -> u32 {
+    checksum_with(header, text.len(), sum_words(0, 0, text))
+}
+
+/// The checksum from the header and the sums over the `words` of text behind it.
+#[inline]
+fn checksum_with(header: &[u32; HEADER_WORDS], words: usize, (text_a, text_b): (u32, u32)) -> u32 {
     let [kind, _, seq, seq_high, time, time_high, retained, repeat, sizes, body] = *header;
     let (mut a, mut b) = (kind, kind);
     for w in [seq, seq_high, time, time_high, retained, repeat, sizes & !ORIGIN_MASK, body] {
         a = a.wrapping_add(w);
         b = b.wrapping_add(a);
     }
-    let (a, b) = sum_words(a, b, text);
+    // What was summed up before the text counts once more with each of its words.
+    let b = b.wrapping_add(a.wrapping_mul(words as u32)).wrapping_add(text_b);
+    let a = a.wrapping_add(text_a);
     b ^ a.rotate_left(16)
 }
 
@@ -74,9 +82,9 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Writes the header in front of `text` (already padded with zeros), checksum included.
+    /// Writes the header in front of text of which `sums` are the [`sum_words`], checksum included.
     #[inline(always)]
-    pub fn write(&self, header: &mut [u32; HEADER_WORDS], text: &[u32]) {
+    pub fn write(&self, header: &mut [u32; HEADER_WORDS], sums: (u32, u32)) {
         let flags = if self.truncated { FLAG_TRUNCATED } else { 0 };
         *header = [
             u32::from(RECORD_KIND) | (self.level as u32) << 8 | (self.words as u32) << 18,
@@ -90,7 +98,7 @@ impl Header {
             (u32::from(ENCODING_TEXT) << 8) | (self.target_len as u32) << 16 | flags,
             self.body_len as u32,
         ];
-        header[1] = checksum_parts(header, text);
+        header[1] = checksum_with(header, self.words - HEADER_WORDS, sums);
     }
 }
 

@@ -6,7 +6,7 @@ use core::sync::atomic::{compiler_fence, Ordering};
 use crate::compose::{compose, same_start, Text};
 use crate::control;
 use crate::reader::{Cursor, Fill, Item, State, View};
-use crate::record::{Header, HEADER_WORDS, MAX_FRAME_WORDS};
+use crate::record::{sum_words, Header, HEADER_WORDS, MAX_FRAME_WORDS};
 use crate::Level;
 
 /// Smallest memory for a ring, in words. Records longer than a quarter of the smaller lane are cut, so that 16 Ki words
@@ -51,6 +51,9 @@ impl Division {
 struct Last {
     /// [`Text::key`], 0 if nothing can repeat it.
     key: u32,
+    /// First of the text's [`sum_words`], and whether the text has a detail that is not to be compared.
+    sum: u32,
+    detailed: bool,
     pos: usize,
 }
 
@@ -88,7 +91,7 @@ impl<'a> Ring<'a> {
         let (scratch, normal) = rest.split_at_mut(division.window);
         control::start(control, size, boot_id, generation);
         let state = State { generation, ..State::default() };
-        let (lanes, last) = ([normal, retained], Last { key: 0, pos: 0 });
+        let (lanes, last) = ([normal, retained], Last { key: 0, sum: 0, detailed: false, pos: 0 });
         Ok(Ring { control, scratch, lanes, state, window: division.window, boot_id, last, pending: None })
     }
 
@@ -140,14 +143,17 @@ impl<'a> Ring<'a> {
             return Written::Repeat; // not reached: the window is longer
         };
         let text = compose(room, target, message, detail);
-        let key = text.key(level);
-        if key == self.last.key && key != 0 {
+        let (words, key) = (text.frame_words(), text.key(level));
+        let sums = sum_words(0, 0, room.get(..words - HEADER_WORDS).unwrap_or(&[]));
+        // Whole texts differ if their sums do; with details the start has to be looked at.
+        let detailed = text.message_len < text.body_len;
+        if key == self.last.key && key != 0 && (sums.0 == self.last.sum || detailed || self.last.detailed) {
             return self.append_compared(time, level, text);
         }
         let (seq, retained) = (self.state.next_seq, self.state.retained as u32);
-        seal(header, room, &Sealed { time, level, seq, retained, repeat: 0 }, text);
-        self.last = Last { key, pos };
-        self.count(level, text.frame_words());
+        seal(header, &Sealed { time, level, seq, retained, repeat: 0 }, text, sums);
+        self.last = Last { key, sum: sums.0, detailed, pos };
+        self.count(level, words);
         Written::Record(seq)
     }
 
@@ -163,7 +169,6 @@ impl<'a> Ring<'a> {
             }
         }
         self.seal_head(time, level, text, 0);
-        self.last.pos = pos;
         self.count(level, text.frame_words());
         Written::Record(seq)
     }
@@ -186,9 +191,13 @@ impl<'a> Ring<'a> {
         let (words, key) = (text.frame_words(), text.key(level));
         if key == self.last.key && key != 0 {
             let old = self.lanes[lane].get(self.last.pos..).unwrap_or(&[]);
+            let repeat = pending.repeat.saturating_add(1);
+            if words == pending.words && same_start(self.scratch, old, (words - HEADER_WORDS) * 4) {
+                return self.provide(time, level, text, repeat, pending.since);
+            }
             if same_start(self.scratch, old, text.target_len + text.message_len) {
                 self.copy_scratch(lane, words);
-                return self.provide(time, level, text, pending.repeat.saturating_add(1), pending.since);
+                return self.provide(time, level, text, repeat, pending.since);
             }
         }
         self.flush_repeats();
@@ -196,11 +205,9 @@ impl<'a> Ring<'a> {
         place.reserve(self.lanes[lane], self.window, self.state.next_seq);
         control::set_lane(self.control, lane, place);
         compiler_fence(Ordering::SeqCst);
-        let pos = place.head;
         self.copy_scratch(lane, words);
         let seq = self.state.next_seq;
         self.seal_head(time, level, text, 0);
-        self.last = Last { key, pos };
         self.count(level, words);
         Written::Record(seq)
     }
@@ -215,9 +222,13 @@ impl<'a> Ring<'a> {
     /// Completes the record at the head of its lane, all but counting it.
     fn seal_head(&mut self, time: u64, level: Level, text: Text, repeat: u32) {
         let (lane, seq, retained) = (lane_of(level), self.state.next_seq, self.state.retained as u32);
-        let frame = self.lanes[lane].get_mut(self.state.lanes[lane].head..);
+        let pos = self.state.lanes[lane].head;
+        let frame = self.lanes[lane].get_mut(pos..pos + text.frame_words());
         if let Some((header, room)) = frame.and_then(|frame| frame.split_first_chunk_mut()) {
-            seal(header, room, &Sealed { time, level, seq, retained, repeat }, text);
+            let sums = sum_words(0, 0, room);
+            seal(header, &Sealed { time, level, seq, retained, repeat }, text, sums);
+            let detailed = text.message_len < text.body_len;
+            self.last = Last { key: text.key(level), sum: sums.0, detailed, pos };
         }
     }
 
@@ -241,7 +252,6 @@ impl<'a> Ring<'a> {
     #[cold]
     fn provide(&mut self, time: u64, level: Level, text: Text, repeat: u32, since: u64) -> Written {
         self.seal_head(time, level, text, repeat);
-        self.last = Last { key: text.key(level), pos: self.state.lanes[lane_of(level)].head };
         self.pending = Some(Pending { level, words: text.frame_words(), repeat, since });
         Written::Repeat
     }
@@ -324,14 +334,11 @@ struct Sealed {
     repeat: u32,
 }
 
-/// Writes the header in front of the text.
+/// Writes the header in front of text that has these sums.
 #[inline(always)]
-fn seal(header: &mut [u32; HEADER_WORDS], room: &[u32], sealed: &Sealed, text: Text) {
+fn seal(header: &mut [u32; HEADER_WORDS], sealed: &Sealed, text: Text, sums: (u32, u32)) {
     let Sealed { time, level, seq, retained, repeat } = *sealed;
     let words = text.frame_words();
     let (target_len, body_len, truncated) = (text.target_len, text.body_len, text.truncated);
-    let fields = Header { level, words, seq, time, retained, repeat, target_len, body_len, truncated };
-    if let Some(body) = room.get(..words - HEADER_WORDS) {
-        fields.write(header, body);
-    }
+    Header { level, words, seq, time, retained, repeat, target_len, body_len, truncated }.write(header, sums);
 }
