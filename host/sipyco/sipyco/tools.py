@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import signal
 import socket
@@ -96,10 +97,14 @@ class AsyncioServer:
 
     async def stop(self) -> None:
         """Close the listener and all connections, and wait until their tasks have ended."""
-        self.asyncio_server.close()
         self._stopping = True
-        for _ in range(4):  # the turns of the loop that a connection already accepted takes to begin its task
-            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        for listener in self.asyncio_server.sockets:
+            with contextlib.suppress(NotImplementedError):  # not on Windows
+                loop.remove_reader(listener.fileno())
+        for _ in range(4):  # the turns of the loop that a connection already accepted takes to begin its task;
+            await asyncio.sleep(0)  # closing the listener within them makes Python 3.11 leak its socket
+        self.asyncio_server.close()
         tasks = list(self._client_tasks)
         for task in tasks:
             task.cancel()
