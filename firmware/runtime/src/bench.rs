@@ -9,8 +9,8 @@ use crate::{logger, stream};
 
 /// Most samples of one measurement.
 const SAMPLES: usize = 1024;
-/// Records streamed at a time: about as many as fill a TCP segment.
-const BATCH: u32 = 12;
+/// Records streamed at a time: about as many as a TCP segment takes.
+const BATCH: u32 = 10;
 
 static BUFFER: Exclusive<Option<(&'static mut [u32], &'static mut [u8])>> = Exclusive::new(None);
 
