@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from .addresses import free_address
 from .paths import BuildError
 
 # Enough to boot and to serve connections for a while, with the instrumented program's two thirds of the speed.
-TRAINING_CYCLES = 4_000_000
+TRAINING_CYCLES = 6_000_000
 RECORD = ("-fprofile-generate", "-fprofile-update=single")
 # What the training did not reach is compiled for speed all the same. Without that, the compiler takes most of the
 # model's one large function for code that is never executed.
@@ -35,13 +36,16 @@ def compile_trained(directory: Path, result: Path, firmware: Path, say: Callable
 
 
 def talk(address: str) -> None:
-    """Requests to the board, so that the network's share of its work is in the profile; the answers do not matter."""
-    for _ in range(3):
-        with socket.create_connection((address, 1380), timeout=10) as connection:
-            connection.sendall(b"ARTIQ management\n\x01\x00")
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(4096):
-                pass
+    """Ask for the log again and again until the board has run its cycles and is gone: a busy CPU and a busy network are
+    what the profile must be good for, as an idle board is fast anyway. The answers do not matter."""
+    deadline = time.monotonic() + 300
+    with contextlib.suppress(OSError):
+        while time.monotonic() < deadline:
+            with socket.create_connection((address, 1380), timeout=10) as connection:
+                connection.sendall(b"ARTIQ management\n\0" + 20 * b"\1")
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
 
 
 def train(program: Path, firmware: Path, log: Path) -> None:
@@ -51,8 +55,7 @@ def train(program: Path, firmware: Path, log: Path) -> None:
     with log.open("ab") as file, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file) as board:
         assert board.stdout is not None
         if board.stdout.readline():
-            with contextlib.suppress(OSError):  # the board ends when its cycles are used up, maybe in mid-sentence
-                talk(address)
+            talk(address)
         status = board.wait()
     if status != 0:
         raise BuildError(f"measuring the board failed (exit status {status}), see {log}")
