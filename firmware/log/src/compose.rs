@@ -22,14 +22,24 @@ impl Text {
         HEADER_WORDS + (self.target_len + self.body_len).div_ceil(4)
     }
 
-    /// Equal for records that may repeat each other, never 0 for these: what a record has to be besides equal text.
+    /// What a record has to be besides equal text to repeat another, and whether it is [`DETAILED`]; see [`may_repeat`].
     #[inline]
     pub fn key(&self, level: Level) -> u32 {
         if self.truncated {
             return 0; // what was cut off might differ
         }
-        level as u32 | (self.target_len as u32) << 8 | (self.message_len as u32) << 16
+        let detailed = if self.message_len < self.body_len { DETAILED } else { 0 };
+        level as u32 | detailed | (self.target_len as u32) << 8 | (self.message_len as u32) << 16
     }
+}
+
+/// In a [`Text::key`]: there is a detail, which is not compared.
+pub(crate) const DETAILED: u32 = 0x80;
+
+/// Whether records with these keys repeat each other if their texts do.
+#[inline]
+pub(crate) fn may_repeat(one: u32, other: u32) -> bool {
+    (one ^ other) & !DETAILED == 0 && one != 0
 }
 
 /// Writes pieces of text one behind the other.
@@ -63,21 +73,25 @@ impl Writer<'_> {
         Err(fmt::Error)
     }
 
-    #[inline]
+    #[cold]
+    fn add_detail(&mut self, detail: fmt::Arguments<'_>) {
+        if !self.truncated {
+            self.format(detail);
+        }
+    }
+
+    /// Not inlined: the processor's instruction cache is small.
+    #[inline(never)]
     fn append(&mut self, bytes: &[u8]) {
         let room: &mut [u8] = bytemuck::cast_slice_mut(self.room);
         let end = self.used + bytes.len();
         if let Some(room) = room.get_mut(self.used..end) {
-            if bytes.len() < SHORT {
-                copy_short(room, bytes);
-            } else {
-                room.copy_from_slice(bytes);
-            }
+            put(room, bytes);
             self.used = end;
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn format(&mut self, args: fmt::Arguments<'_>) {
         // An error is either the end of the room, already marked, or a Display's own, whose text is then incomplete.
         let done = match args.as_str() {
@@ -88,10 +102,13 @@ impl Writer<'_> {
     }
 }
 
-/// Copies fewer than 16 bytes. No loop, because the compiler would make it a memcpy, which prepares itself longer than
-/// this takes.
-#[inline]
-fn copy_short(mut to: &mut [u8], mut from: &[u8]) {
+/// Copies one piece; both slices are of the same length.
+#[inline(always)]
+fn put(mut to: &mut [u8], mut from: &[u8]) {
+    if from.len() >= SHORT && from.len() == to.len() {
+        return to.copy_from_slice(from);
+    }
+    // No loop, because the compiler would make it a memcpy, which prepares itself longer than this takes.
     copy::<8>(&mut to, &mut from);
     copy::<4>(&mut to, &mut from);
     copy::<2>(&mut to, &mut from);
@@ -117,7 +134,7 @@ impl fmt::Write for Writer<'_> {
 }
 
 /// The longest start of `text` of at most `length` bytes that is whole characters, and whether it is all of it.
-#[inline]
+#[cold]
 fn split_at_char(text: &str, length: usize) -> (&str, bool) {
     if text.len() <= length {
         return (text, true);
@@ -146,6 +163,7 @@ pub(crate) fn compose(
     compose_formatted(room, target, message, detail)
 }
 
+#[inline(never)]
 fn compose_formatted(
     room: &mut [u32],
     target: &str,
@@ -153,7 +171,8 @@ fn compose_formatted(
     detail: Option<fmt::Arguments<'_>>,
 ) -> Text {
     let size = room.len() * 4;
-    let (target, whole) = split_at_char(target, MAX_TARGET.min(size / 2));
+    let longest = MAX_TARGET.min(size / 2);
+    let (target, whole) = if target.len() <= longest { (target, true) } else { split_at_char(target, longest) };
     let target_len = target.len();
     let limit = size.min(target_len + MAX_BODY);
     let mut writer = Writer { room, used: 0, limit, truncated: false };
@@ -161,9 +180,7 @@ fn compose_formatted(
     writer.format(message);
     let message_len = writer.used - target_len;
     if let Some(detail) = detail {
-        if !writer.truncated {
-            writer.format(detail);
-        }
+        writer.add_detail(detail);
     }
     let (used, truncated) = (writer.used, writer.truncated || !whole);
     pad(writer.room, used);

@@ -82,7 +82,10 @@ pub(crate) fn set_head(block: &mut Block, n: usize, head: usize) {
 
 #[inline]
 pub(crate) fn set_next_seq(block: &mut Block, next_seq: u64) {
-    (block[NEXT_SEQ], block[NEXT_SEQ + 1]) = (next_seq as u32, (next_seq >> 32) as u32);
+    block[NEXT_SEQ] = next_seq as u32;
+    if block[NEXT_SEQ] == 0 {
+        block[NEXT_SEQ + 1] = (next_seq >> 32) as u32;
+    }
 }
 
 #[inline]

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::sync::atomic::{compiler_fence, Ordering};
 
-use crate::compose::{compose, same_start, Text};
+use crate::compose::{compose, may_repeat, same_start, Text, DETAILED};
 use crate::control;
 use crate::reader::{Cursor, Fill, Item, State, View};
 use crate::record::{sum_words, Header, HEADER_WORDS, MAX_FRAME_WORDS};
@@ -20,8 +20,8 @@ pub struct TooSmall;
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It was appended and has this number.
-    Record(u64),
+    /// It was appended; its number is [`Ring::next_seq`] less one.
+    Record,
     /// It equals the one before it and was counted; [`Ring::flush_repeats`] or the next different record publishes it.
     Repeat,
 }
@@ -51,9 +51,8 @@ impl Division {
 struct Last {
     /// [`Text::key`], 0 if nothing can repeat it.
     key: u32,
-    /// First of the text's [`sum_words`], and whether the text has a detail that is not to be compared.
+    /// First of the text's [`sum_words`].
     sum: u32,
-    detailed: bool,
     pos: usize,
 }
 
@@ -91,7 +90,7 @@ impl<'a> Ring<'a> {
         let (scratch, normal) = rest.split_at_mut(division.window);
         control::start(control, size, boot_id, generation);
         let state = State { generation, ..State::default() };
-        let (lanes, last) = ([normal, retained], Last { key: 0, sum: 0, detailed: false, pos: 0 });
+        let (lanes, last) = ([normal, retained], Last { key: 0, sum: 0, pos: 0 });
         Ok(Ring { control, scratch, lanes, state, window: division.window, boot_id, last, pending: None })
     }
 
@@ -146,21 +145,20 @@ impl<'a> Ring<'a> {
         let (words, key) = (text.frame_words(), text.key(level));
         let sums = sum_words(0, 0, room.get(..words - HEADER_WORDS).unwrap_or(&[]));
         // Whole texts differ if their sums do; with details the start has to be looked at.
-        let detailed = text.message_len < text.body_len;
-        if key == self.last.key && key != 0 && (sums.0 == self.last.sum || detailed || self.last.detailed) {
+        if may_repeat(key, self.last.key) && (sums.0 == self.last.sum || (key | self.last.key) & DETAILED != 0) {
             return self.append_compared(time, level, text);
         }
         let (seq, retained) = (self.state.next_seq, self.state.retained as u32);
         seal(header, &Sealed { time, level, seq, retained, repeat: 0 }, text, sums);
-        self.last = Last { key, sum: sums.0, detailed, pos };
+        self.last = Last { key, sum: sums.0, pos };
         self.count(level, words);
-        Written::Record(seq)
+        Written::Record
     }
 
     /// The text at the lane's head may be the last record's.
     #[cold]
     fn append_compared(&mut self, time: u64, level: Level, text: Text) -> Written {
-        let (lane, seq) = (lane_of(level), self.state.next_seq);
+        let lane = lane_of(level);
         let pos = self.state.lanes[lane].head;
         let memory = &self.lanes[lane];
         if let (Some(new), Some(old)) = (memory.get(pos..), memory.get(self.last.pos..)) {
@@ -170,7 +168,7 @@ impl<'a> Ring<'a> {
         }
         self.seal_head(time, level, text, 0);
         self.count(level, text.frame_words());
-        Written::Record(seq)
+        Written::Record
     }
 
     /// There is a repeat record at the lane's head: the new one is made beside the lanes, and only then compared.
@@ -189,7 +187,7 @@ impl<'a> Ring<'a> {
         };
         let text = compose(room, target, message, detail);
         let (words, key) = (text.frame_words(), text.key(level));
-        if key == self.last.key && key != 0 {
+        if may_repeat(key, self.last.key) {
             let old = self.lanes[lane].get(self.last.pos..).unwrap_or(&[]);
             let repeat = pending.repeat.saturating_add(1);
             if words == pending.words && same_start(self.scratch, old, (words - HEADER_WORDS) * 4) {
@@ -206,10 +204,9 @@ impl<'a> Ring<'a> {
         control::set_lane(self.control, lane, place);
         compiler_fence(Ordering::SeqCst);
         self.copy_scratch(lane, words);
-        let seq = self.state.next_seq;
         self.seal_head(time, level, text, 0);
         self.count(level, words);
-        Written::Record(seq)
+        Written::Record
     }
 
     fn copy_scratch(&mut self, lane: usize, words: usize) {
@@ -227,8 +224,7 @@ impl<'a> Ring<'a> {
         if let Some((header, room)) = frame.and_then(|frame| frame.split_first_chunk_mut()) {
             let sums = sum_words(0, 0, room);
             seal(header, &Sealed { time, level, seq, retained, repeat }, text, sums);
-            let detailed = text.message_len < text.body_len;
-            self.last = Last { key: text.key(level), sum: sums.0, detailed, pos };
+            self.last = Last { key: text.key(level), sum: sums.0, pos };
         }
     }
 

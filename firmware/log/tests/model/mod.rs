@@ -228,7 +228,7 @@ impl Model {
         entry.retained = self.retained_before(entry.seq);
         self.last = Some(entry.clone());
         self.entries.push(entry);
-        Written::Record(self.next_seq() - 1)
+        Written::Record
     }
 
     /// A write whose formatting was given up because its text was cut.
