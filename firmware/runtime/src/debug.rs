@@ -53,13 +53,13 @@ impl fmt::Display for Body {
 pub async fn flood(flood: Flood) {
     let level = Level::iter().nth(usize::from(flood.level).saturating_sub(1)).unwrap_or(Level::Info);
     let start = Instant::now();
-    for number in 0..flood.count {
+    for number in 1..=flood.count {
         if flood.interval > 0 {
-            Timer::at(start + Duration::from_micros(u64::from(number) * u64::from(flood.interval))).await;
+            Timer::at(start + Duration::from_micros(u64::from(number - 1) * u64::from(flood.interval))).await;
         } else if number % STEP == 0 {
             yield_now().await;
         }
-        let warning = flood.warn_every > 0 && (number + 1) % flood.warn_every == 0;
+        let warning = flood.warn_every > 0 && number % flood.warn_every == 0;
         let body = Body { number, count: flood.count, length: flood.body_length };
         log!(if warning { Level::Warn } else { level }, "{body}");
     }

@@ -35,7 +35,7 @@ fn mix(mut x: u64) -> u64 {
 
 /// Says in the log what started, on what, and why.
 pub fn banner() {
-    log::info!(target: "runtime", "Corelog runtime starting...");
+    log::info!(target: "runtime", "ARTIQ runtime starting...");
     let mut buffer = [0; 128];
     info!(target: "runtime", "gateware ident {}", identity::gateware(&mut buffer));
     info!(target: "runtime", "software ident {FIRMWARE}");
