@@ -13,6 +13,7 @@ from corelog.lab.system import System, free_address
 ROOT = Path(__file__).parents[2]
 BUILD_TIMEOUT = 600.0
 EXAMPLES = ROOT / "examples"
+BOARD_LINE = 'core_addr = "127.0.0.1"'
 
 
 def new_board(address: str, directory: Path, *options: str) -> Program:
@@ -36,10 +37,11 @@ async def board(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     assert await program.stop() == 0
 
 
-def device_db(address: str) -> str:
-    """The examples' device database for a set-up on another loopback address."""
-    text = (EXAMPLES / "device_db.py").read_text().replace("127.0.0.1", address)
-    return text.replace("--bind {bind}", "--no-localhost-bind --bind {bind}")
+def device_db(address: str, board: str) -> str:
+    """The examples' device database for programs on another loopback address, and a board at its own."""
+    text = (EXAMPLES / "device_db.py").read_text().replace(BOARD_LINE, f'core_addr = "{board}"')
+    assert board in text, f"examples/device_db.py has no line {BOARD_LINE}"
+    return text.replace("127.0.0.1", address).replace("--bind {bind}", "--no-localhost-bind --bind {bind}")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -47,7 +49,8 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Syst
     """Board at real-time speed, master, controller manager and log controller; the channels have their names."""
     address = free_address()
     directory = tmp_path_factory.mktemp("system")
-    whole = System(directory, device_db(address), address=address, board_address=os.environ.get("CORELOG_BOARD"))
+    board = os.environ.get("CORELOG_BOARD")
+    whole = System(directory, device_db(address, board or address), address=address, board_address=board)
     await whole.start(BUILD_TIMEOUT)
     try:
         await whole.name_channels()

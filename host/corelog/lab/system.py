@@ -117,10 +117,12 @@ class System:
                                            *board_options],
                                  ready="corelog board is now running", on_line=on_line)
         bind = ["--bind", address, "--no-localhost-bind"]
+        # the controller's place in the stream is this set-up's own
+        state = {"XDG_STATE_HOME": str(directory / "state")}
         self.master = Program("master", ["corelog", "master", "-v", *bind], cwd=directory,
                               ready="ARTIQ master is now ready.", on_line=on_line)
         self.ctlmgr = Program("ctlmgr", ["corelog", "ctlmgr", "-v", "-s", address, "--host-filter", address, *bind],
-                              cwd=directory, ready="ARTIQ controller manager is now running.", on_line=on_line)
+                              cwd=directory, env=state, ready="ARTIQ controller manager is now running.", on_line=on_line)
         self.tap = LogTap(on_entry)
 
     async def start(self, board_timeout: float = 600.0) -> None:

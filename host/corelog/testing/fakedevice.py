@@ -120,10 +120,10 @@ class FakeDevice:
         self._news = asyncio.Event()
 
     def flood(self, count: int, level: int = Level.INFO, body_length: int = 0, warn_every: int = 0) -> None:
-        """As the Debug request: `flood i/count`, padded with dots, every `warn_every`-th a warning."""
+        """As the Debug request: `flood i/count` from 1 on, padded with dots, every `warn_every`-th a warning."""
         for i in range(count):
             warn = warn_every and i % warn_every == warn_every - 1
-            body = f"flood {i}/{count}".ljust(body_length, ".")
+            body = f"flood {i + 1}/{count}".ljust(body_length, ".")
             self.write(Level.WARN if warn else level, "runtime::mgmt", body, more=True)
         self.wake()
 
