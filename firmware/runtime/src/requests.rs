@@ -15,17 +15,23 @@ use crate::logger::{self, ReaderId};
 use crate::tcp::{Connection, End};
 use crate::{bench, config, debug, pull, start, stream};
 
-/// Bytes of the buffer for answers and values that are long.
-const BULK: usize = 768 * 1024;
-/// Longest wait for that buffer.
+/// Bytes of the buffer for the log as text: both boots' rings, with times and levels written out.
+const LOG_TEXT: usize = 768 * 1024;
+/// Longest wait for a buffer that clients share.
 const TURN: Duration = Duration::from_secs(10);
 
-/// One client at a time may have a long answer or value under way; the buffer for it comes at the first use.
-static BULK_BUFFER: Mutex<CriticalSectionRawMutex, Option<&'static mut [u8]>> = Mutex::new(None);
+/// A buffer that one client has at a time. It comes at the first use.
+type Shared = Mutex<CriticalSectionRawMutex, Option<&'static mut [u8]>>;
+static LOG_BUFFER: Shared = Mutex::new(None);
+/// For values that do not fit the room that each client has.
+static VALUE_BUFFER: Shared = Mutex::new(None);
 
-async fn bulk() -> Option<MutexGuard<'static, CriticalSectionRawMutex, Option<&'static mut [u8]>>> {
-    let mut guard = with_timeout(TURN, BULK_BUFFER.lock()).await.ok()?;
-    guard.get_or_insert_with(|| memory::take(BULK));
+async fn shared(
+    buffer: &'static Shared,
+    length: usize,
+) -> Option<MutexGuard<'static, CriticalSectionRawMutex, Option<&'static mut [u8]>>> {
+    let mut guard = with_timeout(TURN, buffer.lock()).await.ok()?;
+    guard.get_or_insert_with(|| memory::take(length));
     Some(guard)
 }
 
@@ -50,8 +56,8 @@ pub async fn perform(
         Request::PullLog => pull::run(connection, reader, work).await?,
         Request::DebugAllocator => dump_memory(),
         Request::Flash { length } => flash(connection, length as usize, work).await?,
-        Request::ConfigRead { key } => config_read(connection, key).await?,
-        Request::ConfigWrite { key, length } => config_write(connection, key, length as usize).await?,
+        Request::ConfigRead { key } => config_read(connection, key, work).await?,
+        Request::ConfigWrite { key, length } => config_write(connection, key, length as usize, work).await?,
         Request::ConfigRemove { key } => {
             let result = config::write(key.as_bytes(), &[]).await;
             changed(connection, key, result).await?;
@@ -113,16 +119,14 @@ async fn skip(
 }
 
 async fn get_log(connection: &mut Connection) -> Result<(), End> {
-    let Some(mut buffer) = bulk().await else { return busy(connection).await };
+    let Some(mut buffer) = shared(&LOG_BUFFER, LOG_TEXT).await else {
+        warn!("request refused: another client's log is still under way");
+        return refuse(connection).await;
+    };
     let buffer = buffer.as_deref_mut().unwrap_or_default();
     let length = pull::snapshot(buffer).await;
     connection.write_all(&mgmt::log_content(length as u32)).await?;
     connection.write_all(&buffer[..length]).await
-}
-
-async fn busy(connection: &mut Connection) -> Result<(), End> {
-    warn!("request refused: another client's long answer is still under way");
-    refuse(connection).await
 }
 
 async fn reboot(connection: &mut Connection) -> Result<(), End> {
@@ -133,9 +137,26 @@ async fn reboot(connection: &mut Connection) -> Result<(), End> {
     identity::reset()
 }
 
-async fn config_read(connection: &mut Connection, key: &str) -> Result<(), End> {
-    let Some(mut buffer) = bulk().await else { return busy(connection).await };
-    let buffer = buffer.as_deref_mut().unwrap_or_default();
+async fn config_read(connection: &mut Connection, key: &str, work: &mut [u8]) -> Result<(), End> {
+    let length = config::read(key, |value| value.map(<[u8]>::len));
+    match length {
+        None => {
+            info!("configuration has no key {key:?}");
+            refuse(connection).await
+        }
+        Some(length) if length <= work.len() => send_value(connection, key, work).await,
+        Some(_) => match shared(&VALUE_BUFFER, storage::SIZE).await {
+            Some(mut buffer) => send_value(connection, key, buffer.as_deref_mut().unwrap_or_default()).await,
+            None => {
+                warn!("request refused: another client's long value is still under way");
+                refuse(connection).await
+            }
+        },
+    }
+}
+
+/// Sends the value by way of `buffer`, as it may change meanwhile.
+async fn send_value(connection: &mut Connection, key: &str, buffer: &mut [u8]) -> Result<(), End> {
     let length = config::read(key, |value| {
         let value = value?;
         buffer.get_mut(..value.len())?.copy_from_slice(value);
@@ -146,20 +167,31 @@ async fn config_read(connection: &mut Connection, key: &str) -> Result<(), End> 
             connection.write_all(&mgmt::config_data(length as u32)).await?;
             connection.write_all(&buffer[..length]).await
         }
+        None => refuse(connection).await, // it was removed, or grew, in between
+    }
+}
+
+async fn config_write(connection: &mut Connection, key: &str, length: usize, work: &mut [u8]) -> Result<(), End> {
+    if let Some(value) = work.get_mut(..length) {
+        return store_value(connection, key, value).await;
+    }
+    match shared(&VALUE_BUFFER, storage::SIZE).await {
+        Some(mut buffer) => match buffer.as_deref_mut().unwrap_or_default().get_mut(..length) {
+            Some(value) => store_value(connection, key, value).await,
+            None => Err(End::Aborted("value does not fit")), // not reached: the length was checked
+        },
         None => {
-            info!("configuration has no key {key:?}");
+            warn!("request refused: another client's long value is still under way");
+            skip(connection, length, work, |_| {}).await?;
             refuse(connection).await
         }
     }
 }
 
-async fn config_write(connection: &mut Connection, key: &str, length: usize) -> Result<(), End> {
-    let Some(mut buffer) = bulk().await else { return Err(End::Aborted("another client's long value is under way")) };
-    let buffer = buffer.as_deref_mut().unwrap_or_default();
-    let Some(value) = buffer.get_mut(..length) else { return Err(End::Aborted("value does not fit")) };
+async fn store_value(connection: &mut Connection, key: &str, value: &mut [u8]) -> Result<(), End> {
     connection.read_exact(value).await?;
     // Checked before it is stored: a bad level would otherwise stay bad at every boot.
-    if logger::is_level_key(key.as_bytes()) && length > 0 && logger::parse_level(value).is_none() {
+    if logger::is_level_key(key.as_bytes()) && !value.is_empty() && logger::parse_level(value).is_none() {
         warn!("configuration key {key} is OFF, ERROR, WARN, INFO, DEBUG or TRACE; what was sent is refused");
         return refuse(connection).await;
     }

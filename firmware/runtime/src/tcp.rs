@@ -12,11 +12,18 @@ use embassy_time::{with_deadline, Duration, Instant};
 
 /// Longest wait for the rest of something a client has begun, and for a client to take an answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Slowest that something long may go, bytes per second.
+const SLOWEST: usize = 8192;
 /// A peer that answers no probe for this long is gone.
 const DEAD_AFTER: Duration = Duration::from_secs(60);
 const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// Sockets that should be listening at any time, for clients to come.
 const SPARE: usize = 2;
+
+/// Longest time for `length` bytes to come or go.
+fn patience(length: usize) -> Duration {
+    PATIENCE + Duration::from_secs((length / SLOWEST) as u64)
+}
 
 /// Why a connection ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -167,19 +174,21 @@ impl Connection {
         }
     }
 
-    /// Fills `buffer`, as long as the client sends some of it every [`PATIENCE`].
+    /// Fills `buffer`, within [`patience`].
     pub async fn read_exact(&mut self, mut buffer: &mut [u8]) -> Result<(), End> {
+        let deadline = Instant::now() + patience(buffer.len());
         while !buffer.is_empty() {
-            let n = self.read_some(buffer, Instant::now() + PATIENCE).await?;
+            let n = self.read_some(buffer, deadline).await?;
             buffer = &mut buffer[n..];
         }
         Ok(())
     }
 
-    /// Writes all of `bytes` to the socket's buffer, as long as the client takes some of it every [`PATIENCE`].
+    /// Writes all of `bytes` to the socket's buffer, within [`patience`].
     pub async fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+        let deadline = Instant::now() + patience(bytes.len());
         while !bytes.is_empty() {
-            match with_deadline(Instant::now() + PATIENCE, self.socket.write(bytes)).await {
+            match with_deadline(deadline, self.socket.write(bytes)).await {
                 Ok(Ok(n)) => bytes = &bytes[n..],
                 Ok(Err(_)) => return Err(End::Closed),
                 Err(_) => return Err(End::Aborted("client does not read its answer")),
