@@ -29,6 +29,24 @@ def get_method(target: Any, name: str) -> Any:
     return method
 
 
+class Caller:
+    """Finds the methods of one target for calls, checking each name once."""
+
+    def __init__(self, target: Any) -> None:
+        self.target = target
+        self._checked: set[str] = set()
+
+    def method(self, name: str) -> Any:
+        """As `get_method`."""
+        if type(name) is str and name in self._checked:
+            method = getattr(self.target, name)
+            if callable(method):
+                return method
+        method = get_method(self.target, name)
+        self._checked.add(name)
+        return method
+
+
 def method_names(target: Any) -> set[str]:
     """The names of the public methods. No property is evaluated."""
     names = set()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sipyco.arguments import formatargspec
 from sipyco.pc_rpc import AutoTarget, Client
 from sipyco.tools import SimpleSSLConfig
 
@@ -43,29 +44,13 @@ def list_targets(client: Client) -> None:
 
 
 def _signature(name: str, spec: dict[str, Any]) -> str:
-    """As a `def` would have it, without `self`. Annotations and defaults are only shown, so they may be anything."""
-    annotations = spec.get("annotations") or {}
-
-    def named(argument: str, default: str | None = None) -> str:
-        text = argument + (f": {annotations[argument]}" if argument in annotations else "")
-        return text if default is None else f"{text}={default}"
-    names = list(spec["args"])
-    defaults = [repr(value) for value in spec["defaults"] or ()]
-    values: list[str | None] = [None] * (len(names) - len(defaults)) + defaults
-    parts = [named(argument, default) for argument, default in zip(names, values, strict=True)]
-    if names and names[0] == "self":
-        parts = parts[1:]
-    if spec["varargs"] is not None:
-        parts.append("*" + named(spec["varargs"]))
-    elif spec["kwonlyargs"]:
-        parts.append("*")
-    keyword_defaults = spec["kwonlydefaults"] or {}
-    for argument in spec["kwonlyargs"]:
-        parts.append(named(argument, repr(keyword_defaults[argument]) if argument in keyword_defaults else None))
-    if spec["varkw"] is not None:
-        parts.append("**" + named(spec["varkw"]))
-    returns = f" -> {annotations['return']}" if "return" in annotations else ""
-    return f"{name}({', '.join(parts)}){returns}"
+    """Without `self`. Annotations and defaults are only shown, so they may be anything."""
+    args, defaults = list(spec["args"]), list(spec["defaults"] or ())
+    if args and args[0] == "self":
+        args = args[1:]
+        defaults = defaults[-len(args):] if args else []
+    return name + formatargspec(args, spec["varargs"], spec["varkw"], defaults, spec["kwonlyargs"],
+                                spec["kwonlydefaults"], spec.get("annotations"))
 
 
 def list_methods(client: Client) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import random
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +27,15 @@ async def until(condition: Callable[[], Any], timeout: float = 20.0, what: str =
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {timeout:g} s")
         await asyncio.sleep(0.002)
+
+
+def free_loopback() -> tuple[str, int]:
+    """An address and port of this machine for a program that cannot take port 0; nobody else is likely to want it."""
+    chosen = random.SystemRandom()
+    host = f"127.{chosen.randrange(1, 255)}.{chosen.randrange(256)}.{chosen.randrange(1, 255)}"
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return host, probe.getsockname()[1]
 
 
 def port_of(server: AsyncioServer) -> int:
