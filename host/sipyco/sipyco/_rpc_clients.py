@@ -1,23 +1,15 @@
-"""The RPC clients: see `pc_rpc`."""
+"""The blocking RPC clients: see `pc_rpc`."""
 
-import asyncio
 import functools
 import logging
 import socket
-import ssl
 import threading
 from typing import Any
 
-from sipyco import keepalive
-from sipyco._rpc_protocol import BANNER, AutoTarget, Session
-from sipyco._streams import CLIENT_LINE_LIMIT, close_client
+from sipyco._rpc_protocol import BANNER, REFUSED, AutoTarget, Session, check_method
 from sipyco.tools import SimpleSSLConfig
 
 logger = logging.getLogger("sipyco.pc_rpc")
-
-_REFUSED = (ssl.SSLError, ConnectionResetError, BrokenPipeError)
-"""How a server that refuses a client's certificate, or wants TLS, may look to the client: it has hung up."""
-
 
 class _Connection:
     """A blocking connection that reads lines. What interrupts a call leaves the connection usable, or closes it."""
@@ -45,7 +37,7 @@ class _Connection:
     def _introduce(self, data: bytes) -> bytes:
         try:
             return self.exchange(data)
-        except _REFUSED:
+        except REFUSED:
             return b""
 
     def exchange(self, data: bytes) -> bytes:
@@ -87,6 +79,7 @@ class Client:
 
     `target_name` None postpones the choice to `select_rpc_target`. `timeout` (s, None: wait for ever) holds for the
     connection and each operation on it, and raises TimeoutError; the reply that comes later is skipped.
+    `connect_timeout` holds instead until the target is selected, for calls that may take longer than that.
 
     Raises OSError or ssl.SSLError if there is no connection, EOFError if the server closes it, ValueError if
     AutoTarget meets several targets, IncompatibleServer if there is no such target. Calls raise what the remote
@@ -94,12 +87,13 @@ class Client:
     """
 
     def __init__(self, host: str, port: int, target_name: Any = AutoTarget, timeout: float | None = None,
-                 ssl_config: SimpleSSLConfig | None = None) -> None:
-        self.__connection = _Connection(host, port, timeout, ssl_config)
+                 ssl_config: SimpleSSLConfig | None = None, *, connect_timeout: float | None = None) -> None:
+        self.__connection = _Connection(host, port, timeout if connect_timeout is None else connect_timeout, ssl_config)
         try:
             self.__connection.handshake()
             if target_name is not None:
                 self.select_rpc_target(target_name)
+            self.__connection.socket.settimeout(timeout)
         except BaseException:
             self.__connection.close()
             raise
@@ -138,102 +132,7 @@ class Client:
         return session.result(self.__connection.exchange(session.call(name, args, kwargs)))
 
     def __getattr__(self, name: str) -> Any:
-        _check_method(self, name, self.__connection.session if not name.startswith("_") else None)
-        return functools.partial(self.__call, name)
-
-
-def _check_method(client: Any, name: str, session: Session | None) -> None:
-    if session is None or session.methods is None or name not in session.methods:
-        raise AttributeError(f"{type(client).__name__!r}: the server has no method {name!r}")
-
-
-class AsyncioClient:
-    """Like `Client`, with coroutines: ``await client.connect_rpc(...)``, then ``await client.method(...)``.
-
-    Calls from several tasks are made one after the other. The reply to a cancelled one is skipped.
-    """
-
-    def __init__(self) -> None:
-        self.__lock = asyncio.Lock()
-        self.__reader: asyncio.StreamReader | None = None
-        self.__writer: asyncio.StreamWriter | None = None
-        self.__session = Session()
-        self.__unread_replies = 0
-
-    async def connect_rpc(self, host: str, port: int, target_name: Any = AutoTarget,
-                          ssl_config: SimpleSSLConfig | None = None) -> None:
-        """Connect and select a target (None: later). Raises as `Client`."""
-        context = None if ssl_config is None else ssl_config.create_client_context()
-        self.__reader, self.__writer = await keepalive.async_open_connection(
-            host, port, limit=CLIENT_LINE_LIMIT, ssl=context)
-        self.__session = Session()
-        self.__unread_replies = 0
-        try:
-            self.__session.identify(await self.__introduce(BANNER))
-            if target_name is not None:
-                await self.select_rpc_target(target_name)
-        except BaseException:
-            await self.close_rpc()
-            raise
-
-    async def select_rpc_target(self, target_name: Any) -> None:
-        """Select the target. Once per connection."""
-        try:
-            self.__session.take_methods(await self.__introduce(self.__session.select(target_name)))
-        except BaseException:
-            await self.close_rpc()
-            raise
-
-    def get_selected_target(self) -> str | None:
-        """The name of the selected target, or None."""
-        return self.__session.selected
-
-    def get_rpc_id(self) -> tuple[list[str], str | None]:
-        """(target names, description) of the server."""
-        return self.__session.targets, self.__session.description
-
-    def get_local_host(self) -> str:
-        """The address of our end of the connection."""
-        return self.__connected()[1].get_extra_info("sockname")[0]
-
-    async def close_rpc(self) -> None:
-        """Close the connection."""
-        if self.__writer is not None:
-            writer, self.__reader, self.__writer = self.__writer, None, None
-            await close_client(writer)
-
-    def __connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self.__reader is None or self.__writer is None:
-            raise ConnectionError("the RPC client is not connected")
-        return self.__reader, self.__writer
-
-    async def __introduce(self, data: bytes) -> bytes:
-        try:
-            return await self.__exchange(data)
-        except _REFUSED:
-            return b""
-
-    async def __exchange(self, data: bytes) -> bytes:
-        async with self.__lock:
-            reader, writer = self.__connected()
-            writer.write(data)
-            self.__unread_replies += 1  # from here on a reply comes, whether we are cancelled or not
-            try:
-                await writer.drain()
-                while True:
-                    line = await reader.readline()
-                    self.__unread_replies -= 1
-                    if not self.__unread_replies or not line:
-                        return line
-            except ValueError:  # a line above the limit; the reader has forgotten where it is
-                writer.transport.abort()
-                raise
-
-    async def __call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        return self.__session.result(await self.__exchange(self.__session.call(name, args, kwargs)))
-
-    def __getattr__(self, name: str) -> Any:
-        _check_method(self, name, self.__session if not name.startswith("_") else None)
+        check_method(self, name, self.__connection.session if not name.startswith("_") else None)
         return functools.partial(self.__call, name)
 
 

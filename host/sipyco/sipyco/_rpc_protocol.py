@@ -1,6 +1,7 @@
 """What the RPC clients have in common: the lines they send and what they make of the answers."""
 
 import json
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,10 @@ from sipyco import pyon, pyon_v1
 from sipyco.packed_exceptions import raise_packed_exc
 
 BANNER = b"ARTIQ pc_rpc\n"
+
+
+REFUSED = (ssl.SSLError, ConnectionResetError, BrokenPipeError)
+"""How a server that refuses a client's certificate, or wants TLS, may look to the client: it has hung up."""
 
 
 class AutoTarget:
@@ -92,3 +97,8 @@ def _complete(line: bytes) -> bytes:
     if not line.endswith(b"\n"):
         raise EOFError("Connection closed by remote host")
     return line
+
+
+def check_method(client: Any, name: str, session: Session | None) -> None:
+    if session is None or session.methods is None or name not in session.methods:
+        raise AttributeError(f"{type(client).__name__!r}: the server has no method {name!r}")

@@ -4,7 +4,8 @@
 coroutines, `BestEffortClient` blocks and goes on without a server. Several named targets share a port.
 """
 
-from sipyco._rpc_clients import AsyncioClient, BestEffortClient, Client
+from sipyco._rpc_asyncio_client import AsyncioClient
+from sipyco._rpc_clients import BestEffortClient, Client
 from sipyco._rpc_protocol import AutoTarget, IncompatibleServer
 from sipyco._rpc_server import Server, simple_server_loop
 
