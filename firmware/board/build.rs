@@ -22,7 +22,8 @@ fn main() {
     let (base, size) = (constant(&csr, "MAIN_RAM_BASE"), constant(&csr, "MAIN_RAM_SIZE"));
     let ram = size.saturating_sub(RETAINED);
     let memory = format!(
-        "MEMORY {{\n  RAM : ORIGIN = {base:#x}, LENGTH = {ram:#x}\n  RETAINED : ORIGIN = {:#x}, LENGTH = {RETAINED:#x}\n}}\n",
+        "MEMORY {{\n  RAM : ORIGIN = {base:#x}, LENGTH = {ram:#x}\n  \
+         RETAINED : ORIGIN = {:#x}, LENGTH = {RETAINED:#x}\n}}\n",
         base + ram
     );
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));

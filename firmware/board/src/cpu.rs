@@ -20,8 +20,8 @@ pub fn instructions() -> u32 {
     value
 }
 
-/// Lets the external interrupt lines of `mask` (bit = number) through, to [`pending`], [`wait`] and, when interrupts are
-/// on, to the handler.
+/// Lets the external interrupt lines of `mask` (bit = number) through, to [`pending`], [`wait`] and, when interrupts
+/// are on, to the handler.
 #[inline(always)]
 pub fn set_mask(mask: u32) {
     // SAFETY: VexRiscv's own register 0xBC0 is the mask of its external lines. What can happen earlier or later by this

@@ -52,8 +52,8 @@ impl Receiver {
         let length = read(csr::ETHMAC_SRAM_WRITER_LENGTH_ADDR) as usize;
         let words = length.div_ceil(4).min(SLOT_WORDS).min(frame.len());
         let source = (csr::ETHMAC_RX_BASE + slot * csr::ETHMAC_SLOT_SIZE as usize) as *const u32;
-        // SAFETY: the slot is the MAC's memory, in which `words` words are mapped and no Rust object lives; the MAC does
-        // not write to it before the slot is freed below.
+        // SAFETY: the slot is the MAC's memory, in which `words` words are mapped and no Rust object lives; the MAC
+        // does not write to it before the slot is freed below.
         unsafe { ptr::copy_nonoverlapping(source, frame.as_mut_ptr(), words) };
         write(csr::ETHMAC_SRAM_WRITER_EV_PENDING_ADDR, 1);
         length.min(4 * words)
@@ -74,8 +74,8 @@ impl Transmitter {
         self.next = (slot + 1) % csr::ETHMAC_TX_SLOTS as usize;
         let words = length.div_ceil(4).min(SLOT_WORDS).min(frame.len());
         let target = (csr::ETHMAC_TX_BASE + slot * csr::ETHMAC_SLOT_SIZE as usize) as *mut u32;
-        // SAFETY: the slot is the MAC's memory, in which SLOT_WORDS words are mapped and no Rust object lives; it is free
-        // (see `can_send`), and a frame of the shortest length fits.
+        // SAFETY: the slot is the MAC's memory, in which SLOT_WORDS words are mapped and no Rust object lives; it is
+        // free (see `can_send`), and a frame of the shortest length fits.
         unsafe {
             ptr::copy_nonoverlapping(frame.as_ptr(), target, words);
             for word in words..SHORTEST / 4 {

@@ -74,8 +74,8 @@ global_asm!(
     "  lw a7, 60(sp)",
     "  addi sp, sp, 64",
     "  mret",
-    // An exception never returns. The stack starts anew, because a ruined stack pointer may be the cause of it: then the
-    // saving above was an exception itself, and this is the second time round, with the stack in order.
+    // An exception never returns. The stack starts anew, because a ruined stack pointer may be the cause of it: then
+    // the saving above was an exception itself, and this is the second time round, with the stack in order.
     "4:",
     "  csrr a1, mepc",
     "  csrr a2, mtval",

@@ -158,8 +158,8 @@ impl TxToken for Sent<'_> {
     }
 }
 
-/// Sets the checksum of a TCP segment over IPv4 without options in the Ethernet frame of `length` bytes, whose last word
-/// is filled up with zeros. Other frames stay as they are.
+/// Sets the checksum of a TCP segment over IPv4 without options in the Ethernet frame of `length` bytes, whose last
+/// word is filled up with zeros. Other frames stay as they are.
 fn set_tcp_checksum(frame: &mut [u32], length: usize) {
     const IP: usize = 14;
     const TCP: usize = IP + 20;

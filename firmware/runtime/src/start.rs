@@ -44,7 +44,8 @@ pub fn banner() {
         ResetCause::Requested => "requested",
         ResetCause::Watchdog => "watchdog",
     };
-    info!(target: "runtime", "reset cause: {cause}; board {:016x}, boot {:016x}", identity::board_id(), current_boot_id());
+    let (board, boot) = (identity::board_id(), current_boot_id());
+    info!(target: "runtime", "reset cause: {cause}; board {board:016x}, boot {boot:016x}");
     if identity::reset_cause() == ResetCause::Watchdog {
         warn!(target: "runtime", "the watchdog found the firmware stuck and reset the board");
     }
