@@ -31,4 +31,4 @@ pub use record::{
     checksum, Invalid, Record, HEADER_BYTES, HEADER_WORDS, MAX_BODY, MAX_FRAME_BYTES, MAX_TARGET, RECORD_KIND,
 };
 pub use recover::{open, Recovered};
-pub use ring::{Ring, TooSmall, Written, MIN_WORDS};
+pub use ring::{Ring, TooSmall, Written, MIN_WORDS, REPEAT_WINDOW_US};

@@ -13,6 +13,10 @@ use crate::Level;
 /// and more make sense.
 pub const MIN_WORDS: usize = control::WORDS + 256 + 16;
 
+/// A record equal to the one before it is counted instead of appended only this many us after it: a storm is one record
+/// and counts, while an error that comes again later is seen at once.
+pub const REPEAT_WINDOW_US: u64 = 100_000;
+
 /// The memory given for a ring has fewer than [`MIN_WORDS`] words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooSmall;
@@ -54,6 +58,11 @@ struct Last {
     /// First of the text's [`sum_words`].
     sum: u32,
     pos: usize,
+}
+
+/// Whether `time` is less than `window` us after the time of the record that begins `frame`.
+fn within(window: u64, frame: &[u32], time: u64) -> bool {
+    matches!(*frame, [_, _, _, _, low, high, ..] if time.wrapping_sub(u64::from(high) << 32 | u64::from(low)) < window)
 }
 
 /// A repeat record at its lane's head that has no successor yet and may still change.
@@ -162,7 +171,7 @@ impl<'a> Ring<'a> {
         let pos = self.state.lanes[lane].head;
         let memory = &self.lanes[lane];
         if let (Some(new), Some(old)) = (memory.get(pos..), memory.get(self.last.pos..)) {
-            if same_start(new, old, text.target_len + text.message_len) {
+            if within(REPEAT_WINDOW_US, old, time) && same_start(new, old, text.target_len + text.message_len) {
                 return self.provide(time, level, text, 1, time);
             }
         }

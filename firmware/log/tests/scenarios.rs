@@ -1,6 +1,8 @@
 //! What the ring promises, one situation after the other.
 
-use corelog_log::{open, Cursor, Item, Level, Loss, Record, Recovered, Ring, TooSmall, Written, MIN_WORDS};
+use corelog_log::{
+    open, Cursor, Item, Level, Loss, Record, Recovered, Ring, TooSmall, Written, MIN_WORDS, REPEAT_WINDOW_US,
+};
 
 const WORDS: usize = 16 * 1024;
 
@@ -176,6 +178,23 @@ fn storm_of_equal_errors_is_one_record_and_one_count() {
     let again = record(ring.read(&mut cursor));
     assert_eq!((again.seq(), again.repeat(), again.time()), (2, 1, 2000));
     assert_eq!(body(ring.read(&mut cursor)), "calm");
+}
+
+#[test]
+fn error_that_comes_again_after_a_while_is_a_record_at_once() {
+    let mut memory = vec![0; WORDS];
+    let mut ring = ring(&mut memory);
+    let busy = |ring: &mut Ring<'_>, time: u64| ring.write(time, Level::Error, "runtime::rtio", format_args!("busy"));
+    assert_eq!(busy(&mut ring, 7), Written::Record);
+    assert_eq!(busy(&mut ring, 7 + REPEAT_WINDOW_US), Written::Record);
+    assert_eq!(busy(&mut ring, 6 + 2 * REPEAT_WINDOW_US), Written::Repeat);
+    assert!(ring.flush_repeats());
+    // The window goes from the last repetition on, so that a storm stays one.
+    assert_eq!(busy(&mut ring, 5 + 3 * REPEAT_WINDOW_US), Written::Repeat);
+    assert_eq!(busy(&mut ring, 5 + 9 * REPEAT_WINDOW_US), Written::Repeat, "one that is pending goes on");
+    let mut cursor = Cursor::new(0, Some(0));
+    let repeats = [0, 0, 1].map(|_| record(ring.read(&mut cursor)).repeat());
+    assert_eq!(repeats, [0, 0, 1]);
 }
 
 #[test]

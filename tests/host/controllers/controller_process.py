@@ -121,9 +121,9 @@ def free_port() -> int:
 
 
 def flood_numbers(lines: list[bytes]) -> list[int]:
-    """The numbers i of the records `flood i/count`, in order."""
+    """The numbers i of the records `flood i/count`, in order, counted from 0."""
     found = (re.search(rb"flood (\d+)/", line) for line in lines)
-    return [int(m.group(1)) for m in found if m]
+    return [int(m.group(1)) - 1 for m in found if m]
 
 
 def state_of(folder: Path) -> tuple[str, str]:

@@ -11,7 +11,9 @@ pub use epoch::boots;
 
 use std::fmt;
 
-use corelog_log::{Level, Record, Ring, Written, HEADER_BYTES, MAX_BODY, MAX_FRAME_BYTES, MAX_TARGET};
+use corelog_log::{
+    Level, Record, Ring, Written, HEADER_BYTES, MAX_BODY, MAX_FRAME_BYTES, MAX_TARGET, REPEAT_WINDOW_US,
+};
 
 /// Where the decisions of a run come from.
 pub trait Choices {
@@ -212,7 +214,8 @@ impl Model {
         let equal = |last: &Entry| {
             let same =
                 (last.level, &last.target[..], &last.body[..last.message_len]) == (level, kept_target, kept_message);
-            same && !last.truncated && !truncated
+            let soon = self.pending.is_some() || self.time - last.time < REPEAT_WINDOW_US;
+            same && soon && !last.truncated && !truncated
         };
         if self.last.as_ref().is_some_and(equal) {
             entry.repeat = self.pending.as_ref().map_or(0, |pending| pending.repeat) + 1;
