@@ -1,15 +1,15 @@
 """numpy values as (shape, dtype, base64) for both PYON versions; data from the wire is checked before numpy sees it."""
 
-import base64
+import binascii
 import re
 from typing import Any
 
 import numpy
 
 try:
-    import pybase64 as _base64  # type: ignore[import-not-found]
+    import pybase64
 except ImportError:
-    _base64 = base64
+    pybase64 = None  # type: ignore[assignment]
 
 # One type, its size and, for times, its unit. numpy's comma and parenthesis forms are not part of PYON, nor is its
 # former alias `a`.
@@ -18,12 +18,23 @@ _DTYPE_TEXT = re.compile(r"[<>|=]?(?!a[0-9]*$)[A-Za-z?]+[0-9]*(\[[0-9]*[A-Za-z]+
 
 def b64encode(data: Any) -> str:
     """Standard base64 of anything with the buffer interface."""
-    return _base64.b64encode(data).decode("ascii")
+    if pybase64 is not None:
+        return pybase64.b64encode_as_string(data)
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def b64decode(text: str | bytes) -> bytes:
     """Reverse of `b64encode`; characters outside the alphabet are skipped."""
-    return _base64.b64decode(text)
+    return bytes(_b64decode(text))
+
+
+def _b64decode(text: str | bytes) -> bytes | bytearray:
+    if pybase64 is not None:
+        try:
+            return pybase64.b64decode_as_bytearray(text, validate=True)  # the fast one, which skips nothing
+        except (binascii.Error, ValueError):
+            pass
+    return bytearray(binascii.a2b_base64(text))
 
 
 def packed_dtype(dtype: numpy.dtype[Any]) -> numpy.dtype[Any]:
@@ -67,13 +78,15 @@ def _parse_field(field: Any) -> tuple[Any, ...]:
 
 
 def _raw(value: Any) -> Any:
-    """The bytes of an array or scalar in C order, its dtype packed."""
+    """The bytes of an array or scalar in C order, its dtype packed; not a copy if they are like that already."""
     array = numpy.asarray(value)
     if array.dtype.hasobject:
         raise TypeError(f"`{array.dtype}` arrays hold objects and are not PYON encodable")
     if array.dtype.names is not None:
         array = array.astype(packed_dtype(array.dtype))
-    return array.tobytes()
+    if array.nbytes < 4096 or not array.flags.c_contiguous:
+        return array.tobytes()
+    return array.reshape(-1).view(numpy.uint8).data
 
 
 def array_arguments(array: numpy.ndarray) -> tuple[tuple[int, ...], Any, str]:
@@ -91,8 +104,8 @@ def build_array(shape: Any, dtype: Any, data: str | bytes) -> numpy.ndarray:
     if not isinstance(shape, list | tuple) or not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError("the shape of an array is a list of sizes")
     parsed = parse_dtype(dtype)
-    flat = numpy.frombuffer(b64decode(data), dtype=parsed)
-    return flat.copy().reshape(tuple(shape))
+    # Of a bytearray the array is writable, and nobody else has it.
+    return numpy.frombuffer(_b64decode(data), dtype=parsed).reshape(tuple(shape))
 
 
 def build_scalar(dtype: Any, data: str | bytes) -> Any:

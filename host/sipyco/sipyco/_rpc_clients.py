@@ -6,10 +6,15 @@ import socket
 import threading
 from typing import Any
 
+from sipyco import keepalive
 from sipyco._rpc_protocol import BANNER, REFUSED, AutoTarget, Session, check_method
 from sipyco.tools import SimpleSSLConfig
 
 logger = logging.getLogger("sipyco.pc_rpc")
+
+_KEEPALIVE = 30, 10, 6
+"""A call that waits without a timeout ends 90 s after the server's machine has vanished."""
+
 
 class _Connection:
     """A blocking connection that reads lines. What interrupts a call leaves the connection usable, or closes it."""
@@ -18,6 +23,7 @@ class _Connection:
         self.socket = socket.create_connection((host, port), timeout)
         try:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            keepalive.set_keepalive(self.socket, *_KEEPALIVE)
             if ssl_config is not None:
                 self.socket = ssl_config.create_client_context().wrap_socket(self.socket, server_hostname=host)
         except BaseException:

@@ -138,11 +138,14 @@ class Receiver:
         self.missed_cb = missed_cb
         self.missed = 0
 
-    async def connect(self, host: str, port: int, ssl_config: SimpleSSLConfig | None = None) -> None:
-        """Connect and start receiving. Raises OSError or ssl.SSLError if that fails."""
+    async def connect(self, host: str, port: int, ssl_config: SimpleSSLConfig | None = None, *,
+                      timeout: float | None = None) -> None:
+        """Connect and start receiving. Raises OSError or ssl.SSLError if that fails, TimeoutError if it takes longer
+        than `timeout` s.
+        """
         context = None if ssl_config is None else ssl_config.create_client_context()
-        self.reader, self.writer = await keepalive.async_open_connection(
-            host, port, limit=READ_SIZE, ssl=context)
+        async with asyncio.timeout(timeout):
+            self.reader, self.writer = await keepalive.async_open_connection(host, port, limit=READ_SIZE, ssl=context)
         try:
             self.writer.write(_BANNER + self.name.encode() + b"\n")
             await self.writer.drain()

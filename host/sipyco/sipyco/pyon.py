@@ -8,6 +8,9 @@ slices, fractions, numpy arrays (also of dates and of structures) and numpy scal
 
 import json
 import os
+import re
+import secrets
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -22,6 +25,9 @@ __all__ = ["decode", "deregister", "encode", "load_file", "register", "store_fil
 
 _MARK = "__jsonclass__"
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_SEQUENCES = frozenset({list, tuple})
+_FEW = 8
+_LARGE = 4096
 
 _encoders: dict[type, tuple[str, Callable[[Any], Any]]] = {}
 _decoders: dict[str, Callable[..., Any]] = {}
@@ -76,7 +82,10 @@ def wrap(o: Any) -> Any:
     return o
 
 
-def _wrap_items(items: Iterable[Any]) -> list[Any]:
+def _wrap_items(items: Any) -> Any:
+    # Many long sequences hold numbers or text only, which is found out much faster than they are copied.
+    if type(items) in _SEQUENCES and len(items) > _FEW and _PLAIN.issuperset(map(type, items)):
+        return items
     return [item if type(item) in _PLAIN else wrap(item) for item in items]
 
 
@@ -86,6 +95,8 @@ def _wrap_dict(o: dict[Any, Any]) -> dict[str, Any]:
             return {_MARK: ["dict", [[[wrap(key), wrap(value)] for key, value in o.items()]]]}
     if _MARK in o:
         raise AssertionError(f"a dictionary with the key `{_MARK}` is not PYON encodable")
+    if len(o) > _FEW and type(o) is dict and _PLAIN.issuperset(map(type, o.values())):
+        return o
     return {key: value if type(value) in _PLAIN else wrap(value) for key, value in o.items()}
 
 
@@ -97,7 +108,54 @@ def _encode_special(o: Any) -> dict[str, Any]:
     return {_MARK: [name, arguments(o)]}
 
 
-_compact = json.JSONEncoder(separators=(",", ":"), default=_encode_special, check_circular=False).encode
+_compact_encoder = json.JSONEncoder(separators=(",", ":"), default=_encode_special, check_circular=False)
+
+
+def _make_compact() -> Callable[[Any], str]:
+    """What JSONEncoder.encode does, without making a new C encoder for each call as that does."""
+    try:
+        encoder = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+            None, _encode_special, json.encoder.encode_basestring_ascii, None, ":", ",", False, False, True)
+
+        def compact(o: Any) -> str:
+            return "".join(encoder(o, 0))
+        if compact({"a": [1, None, "\u00e9"]}) == '{"a":[1,null,"\\u00e9"]}':
+            return compact
+    except (AttributeError, TypeError):  # the interpreter has none, or a later version of it
+        pass
+    return _compact_encoder.encode
+
+
+_compact = _make_compact()
+
+
+class _Large(threading.local):
+    """Long base64 texts on their way past the JSON encoder, which would look at each character.
+
+    In its output a token stands for each. Nobody else can know the token, as it never leaves this module.
+    """
+
+    def __init__(self) -> None:
+        self.token = secrets.token_hex(16)
+        self.pattern = re.compile(self.token + "([0-9]+);")
+        self.texts: list[str] = []
+        self.active = False
+
+    def pass_by(self, text: str) -> str:
+        """What stands for `text`; itself if that is not worth while."""
+        if not self.active or len(text) < _LARGE:
+            return text
+        self.texts.append(text)
+        return f"{self.token}{len(self.texts) - 1};"
+
+    def put_in(self, output: str) -> str:
+        """The output with the texts in their places."""
+        parts = self.pattern.split(output)
+        parts[1::2] = [self.texts[int(number)] for number in parts[1::2]]
+        return "".join(parts)
+
+
+_large = _Large()
 
 
 def encode(x: Any, pretty: bool = False, **json_kw: Any) -> str:
@@ -108,11 +166,32 @@ def encode(x: Any, pretty: bool = False, **json_kw: Any) -> str:
     """
     try:
         if not pretty and not json_kw:
-            return _compact(wrap(x))
-        layout: dict[str, Any] = {"indent": 4, "separators": (",", ": ")} if pretty else {"separators": (",", ":")}
-        return json.dumps(wrap(x), **{"default": _encode_special, **layout, **json_kw})
+            return _encode_compact(x)
+        return _encode_as_told(x, pretty, json_kw)
     except RecursionError:
         raise ValueError("too deeply nested for PYON, or containing itself") from None
+
+
+def _encode_compact(x: Any) -> str:
+    large = _large
+    if large.active:  # within the encoder of a registered type
+        return large.put_in(_compact(wrap(x)))
+    large.active = True
+    try:
+        text = _compact(wrap(x))
+        return large.put_in(text) if large.texts else text
+    finally:
+        large.active = False
+        large.texts.clear()
+
+
+def _encode_as_told(x: Any, pretty: bool, json_kw: dict[str, Any]) -> str:
+    layout: dict[str, Any] = {"indent": 4, "separators": (",", ": ")} if pretty else {"separators": (",", ":")}
+    active, _large.active = _large.active, False
+    try:
+        return json.dumps(wrap(x), **{"default": _encode_special, **layout, **json_kw})
+    finally:
+        _large.active = active
 
 
 def _decode_object(o: dict[str, Any]) -> Any:
@@ -122,6 +201,8 @@ def _decode_object(o: dict[str, Any]) -> Any:
     if not isinstance(mark, list) or len(mark) != 2:
         raise ValueError(f"`{_MARK}` must be a pair of a type name and its arguments")
     name, arguments = mark
+    if name == "tuple" and type(arguments) is list and len(arguments) == 1:
+        return tuple(arguments[0])
     if not isinstance(name, str) or name not in _decoders:
         raise TypeError(f"`{name!r:.200}` is not PYON decodable")
     if not isinstance(arguments, list):
@@ -176,7 +257,7 @@ def _make_fraction(numerator: Any, denominator: Any = 1) -> Fraction:
 
 def _array_to_pyon(array: numpy.ndarray) -> list[Any]:
     shape, dtype, data = _numpy_codec.array_arguments(array)
-    return [list(shape), wrap(dtype), data]
+    return [list(shape), wrap(dtype), _large.pass_by(data)]
 
 
 def _scalar_to_pyon(scalar: Any) -> list[Any]:
@@ -188,7 +269,8 @@ _decoders["tuple"] = tuple
 _decoders["dict"] = dict
 _decoders["OrderedDict"] = OrderedDict
 register(set, name="set", encode=lambda o: [_wrap_items(o)], decode=set)
-register(bytes, name="bytes", encode=lambda o: [_numpy_codec.b64encode(o)], decode=_numpy_codec.b64decode)
+register(bytes, name="bytes", encode=lambda o: [_large.pass_by(_numpy_codec.b64encode(o))],
+         decode=_numpy_codec.b64decode)
 register(complex, name="complex", encode=lambda o: [o.real, o.imag], decode=_make_complex)
 register(slice, name="slice", encode=lambda o: [wrap(o.start), wrap(o.stop), wrap(o.step)], decode=slice)
 register(Fraction, name="Fraction", encode=lambda o: [o.numerator, o.denominator], decode=_make_fraction)

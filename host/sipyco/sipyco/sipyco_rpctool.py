@@ -21,6 +21,8 @@ def get_argparser() -> argparse.ArgumentParser:
     parser.add_argument("port", metavar="PORT", type=int, help="TCP port of the server")
     parser.add_argument("--ssl", nargs=3, metavar=("CERT", "KEY", "PEER"), default=None,
                         help="use TLS with own certificate and key, and the server's certificate (PEM files)")
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, default=10.0,
+                        help="for connecting (default %(default)g); calls take as long as they take")
     actions = parser.add_subparsers(dest="action")
     actions.add_parser("list-targets", help="list the targets of the server")
     list_methods = actions.add_parser("list-methods", help="list the methods of a target")
@@ -121,7 +123,7 @@ def main() -> None:
     ssl_config = None if args.ssl is None else SimpleSSLConfig(*args.ssl)
     action = args.action or "interactive"
     target = None if action == "list-targets" else getattr(args, "target", AutoTarget)
-    client = Client(args.server, args.port, target, ssl_config=ssl_config)
+    client = Client(args.server, args.port, target, ssl_config=ssl_config, connect_timeout=args.timeout)
     try:
         if action == "list-targets":
             list_targets(client)

@@ -223,10 +223,13 @@ class Subscriber:
         self.notify_cbs = list(notify_cb) if isinstance(notify_cb, Iterable) else [notify_cb]
 
     async def connect(self, host: str, port: int, before_receive_cb: Callable[[], Any] | None = None,
-                      ssl_config: SimpleSSLConfig | None = None) -> None:
-        """Connect, call `before_receive_cb()`, subscribe. Raises OSError or ssl.SSLError if that fails."""
+                      ssl_config: SimpleSSLConfig | None = None, *, timeout: float | None = None) -> None:
+        """Connect, call `before_receive_cb()`, subscribe. Raises OSError or ssl.SSLError if that fails, TimeoutError
+        if it takes longer than `timeout` s.
+        """
         context = None if ssl_config is None else ssl_config.create_client_context()
-        self.reader, self.writer = await keepalive.async_open_connection(host, port, limit=READ_SIZE, ssl=context)
+        async with asyncio.timeout(timeout):
+            self.reader, self.writer = await keepalive.async_open_connection(host, port, limit=READ_SIZE, ssl=context)
         try:
             if before_receive_cb is not None:
                 before_receive_cb()

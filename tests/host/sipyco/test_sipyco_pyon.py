@@ -281,3 +281,39 @@ def test_any_dtype_is_taken_or_refused(dtype: str, data: bytes) -> None:
             pyon.decode(json.dumps({"__jsonclass__": [name, [*arguments, dtype, base64.b64encode(data).decode()]]}))
         except REFUSALS:
             pass
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["pybase64", "binascii"])
+def test_large_arrays_travel_the_same_with_and_without_the_fast_base64(fast: bool,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    import base64
+
+    from sipyco import _numpy_codec
+    if fast:
+        pytest.importorskip("pybase64")
+    else:
+        monkeypatch.setattr(_numpy_codec, "pybase64", None)
+    values = np.random.default_rng(5).random((50, 400))
+    big = {"a": [values, values[:, ::2], values.T], "b": bytes(values[0]) * 10, "text": "0;" * 4000,
+           "dates": np.arange(20000).astype("M8[s]"), "deep": ({1: (values,)}, {values[0].tobytes()})}
+    text = pyon.encode(big)
+    assert base64.b64encode(values.tobytes()).decode() in text and text == pyon.encode(big, indent=None)
+    assert same(pyon.decode(text), {**big, "a": [np.ascontiguousarray(array) for array in big["a"]]})
+    assert pyon.decode('{"__jsonclass__":["bytes",["AP9!B Qg=="]]}') == b"\x00\xffAB"
+    assert same(pyon.decode('{"__jsonclass__":["nparray",[[2],"|u1","!AQI="]]}'), np.array([1, 2], "u1"))
+
+
+def test_registered_encoder_may_encode_arrays_itself() -> None:
+    class Box:
+        def __init__(self, value: Any) -> None:
+            self.value = value
+    array = np.arange(10000)
+    try:
+        pyon.register(Box, name="box", decode=Box,
+                      encode=lambda o: [pyon.encode(o.value), pyon.encode(o.value, pretty=True), pyon.wrap(o.value)])
+        name, arguments = json.loads(pyon.encode([array, Box((array,)), array]))[1]["__jsonclass__"]
+        assert name == "box" and len(arguments) == 3
+        assert all(same(pyon.decode(text), (array,)) for text in arguments[:2])
+        assert same(pyon.decode(json.dumps(arguments[2])), (array,))
+    finally:
+        pyon.deregister(Box, "box")
