@@ -14,6 +14,7 @@ from sipyco.tools import SimpleSSLConfig
 
 _CLOSE_DEADLINE = 1.0
 _MAX_EARLY = 16
+_BATCH_BYTES = 64 * 1024
 
 
 class _Link(asyncio.Protocol):
@@ -28,6 +29,7 @@ class _Link(asyncio.Protocol):
         self._waiting: deque[asyncio.Future[bytes]] = deque()
         self._early: deque[bytes] = deque()  # answers of a server that does not wait for the questions
         self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
         self._room = asyncio.Event()
         self._room.set()
         self._error: Exception | None = None
@@ -98,7 +100,10 @@ class _Link(asyncio.Protocol):
             return await waiter
         if self._waiting:
             self._unsent.append(data)
-            if len(self._unsent) == 1:
+            self._unsent_bytes += len(data)
+            if self._unsent_bytes > _BATCH_BYTES:
+                self._flush()
+            elif len(self._unsent) == 1:
                 self._loop.call_soon(self._flush)
         else:
             self._flush()
@@ -110,6 +115,7 @@ class _Link(asyncio.Protocol):
         if self._unsent:
             data = b"".join(self._unsent)
             self._unsent.clear()
+            self._unsent_bytes = 0
             if not self._lost:
                 self.transport.write(data)
 
