@@ -25,7 +25,8 @@ _NAMES: dict[str, Any] = {
     "null": None, "true": True, "false": False, "inf": float("inf"), "nan": float("nan"),
     "infj": complex(0, float("inf")), "nanj": complex(0, float("nan")),  # as repr writes complex numbers
 }
-_INVALID_ESCAPE = re.compile(r"\\[^\n\\'\"abfnrtvxNuU0-7]")
+# What Python may warn about while it parses: odd escapes, and words that follow a number without a space.
+_ODD = re.compile(r"\\[^\n\\'\"abfnrtvx0-7]|\\[4-7][0-7][0-7]|[0-9.][A-Za-z_]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SCALARS = frozenset({
     numpy.int8, numpy.int16, numpy.int32, numpy.int64, numpy.uint8, numpy.uint16, numpy.uint32, numpy.uint64,
@@ -177,7 +178,7 @@ def _number(node: ast.AST) -> Any:
 
 
 def _parse(text: str) -> ast.Expression:
-    if not _INVALID_ESCAPE.search(text):
+    if not _ODD.search(text):
         return ast.parse(text, mode="eval")
     with warnings.catch_warnings():  # such text is unusual but legal; a warning on our console would help nobody
         warnings.simplefilter("ignore")
