@@ -31,7 +31,7 @@ RECORD_FRAME_BYTES = 150  # a frame with an error's record is longer; heartbeats
 FIGURES: dict[str, tuple[str, float | None]] = {
     "record, no arguments": ("cycles", 500),
     "record, four arguments": ("cycles", 2500),
-    "stream a record in a batch": ("cycles", 1500),
+    "stream a record (batch)": ("cycles", 1500),
     "idle loop": ("cycles", None),
     "error to MAC, median": ("cycles", None),
     "error to MAC, worst": ("cycles", None),
@@ -79,7 +79,7 @@ async def measured_by_firmware(address: str) -> dict[str, float]:
 
 
 async def cause_errors(address: str) -> None:
-    """Busy errors on `slow0`, one every 100 ms of board time, while a subscriber reads."""
+    """Busy errors on `slow0`, one every 200 ms of board time, while a subscriber reads."""
     async with AsyncMgmt(address) as reader, AsyncSession(address) as session:
         stream = await reader.subscribe(From.NOW, silence=60.0)
         unit = (await session.hello()).unit_fs
@@ -89,7 +89,7 @@ async def cause_errors(address: str) -> None:
             events.output(9, 0, 1)
             events.delay(8 * 8)
             events.output(9, 0, 0)
-            events.delay(10**14 // unit)
+            events.delay(2 * 10**14 // unit)
         await session.run(events)
         seen = 0
         async for batch in stream:

@@ -6,6 +6,7 @@ import random
 import struct
 
 import pytest
+import pytest_asyncio
 
 from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.coredevice.session import AsyncSession
@@ -51,7 +52,7 @@ async def serves(address: str) -> None:
         assert (await session.hello()).channels == 10
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def witness(board: str):
     """A subscriber from before the bad input, that must miss nothing by it."""
     async with subscribed(board) as reader:

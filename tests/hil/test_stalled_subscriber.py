@@ -47,10 +47,10 @@ async def test_loss_says_how_many_errors_and_warnings_were_among_the_lost(board:
     async with subscribed(board, From.NOW) as reader, AsyncMgmt(board, timeout=300.0) as device:
         await reader.wait_until(lambda r: bool(r.boots))
         reader.reading.clear()
-        count = 20_000
-        await device.debug_flood(count, level=Level.WARN, body_length=60)
+        count = 12_000  # 8 MB: more than all buffers between device and reader hold
+        await device.debug_flood(count, level=Level.WARN, body_length=600)
         reader.reading.set()
-        await reader.wait_for_text(f"flood {count}/{count}", 120.0)
+        await reader.wait_for_text(f"flood {count}/{count}.", 120.0)
         reader.check_law()
         losses = [loss for _, loss in reader.losses]
         assert losses and all(loss.exact for loss in losses)
