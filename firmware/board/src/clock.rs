@@ -1,5 +1,7 @@
 //! Time since reset, counted in hardware, and one alarm.
 
+use critical_section::CriticalSection;
+
 use crate::csr;
 use crate::register::{read, write};
 
@@ -9,11 +11,15 @@ pub const INTERRUPT: u32 = csr::UPTIME_INTERRUPT;
 /// Microseconds since reset.
 #[inline]
 pub fn now() -> u64 {
+    critical_section::with(now_in)
+}
+
+/// As [`now`], within a critical section.
+#[inline]
+pub fn now_in(_section: CriticalSection<'_>) -> u64 {
     // Reading the low word latches the high word.
-    critical_section::with(|_| {
-        let lo = read(csr::UPTIME_LO_ADDR);
-        u64::from(read(csr::UPTIME_HI_ADDR)) << 32 | u64::from(lo)
-    })
+    let lo = read(csr::UPTIME_LO_ADDR);
+    u64::from(read(csr::UPTIME_HI_ADDR)) << 32 | u64::from(lo)
 }
 
 /// Arms the alarm for `at` (us since reset; all ones: never).

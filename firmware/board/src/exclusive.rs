@@ -3,6 +3,8 @@
 use core::cell::{Cell, UnsafeCell};
 use core::convert::Infallible;
 
+use critical_section::CriticalSection;
+
 /// A value behind a critical section. Unlike `RefCell` it never panics when it is already in use, and a dying system
 /// can still get at it.
 pub struct Exclusive<T> {
@@ -21,12 +23,18 @@ impl<T> Exclusive<T> {
     /// Lets `f` have the value; `None` if the caller is itself (indirectly) within such an `f`.
     #[inline]
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        critical_section::with(|_| {
+        self.with_section(|_, value| f(value))
+    }
+
+    /// Like [`Exclusive::with`]; `f` also gets the critical section it runs in.
+    #[inline]
+    pub fn with_section<R>(&self, f: impl FnOnce(CriticalSection<'_>, &mut T) -> R) -> Option<R> {
+        critical_section::with(|section| {
             if self.busy.replace(true) {
                 return None;
             }
             // SAFETY: `busy` was false, so no other reference exists, and none is made before it is false again.
-            let result = f(unsafe { &mut *self.value.get() });
+            let result = f(section, unsafe { &mut *self.value.get() });
             self.busy.set(false);
             Some(result)
         })

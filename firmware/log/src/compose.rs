@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::fixed::Fixed;
 use crate::record::{HEADER_WORDS, MAX_BODY, MAX_TARGET};
 use crate::Level;
 
@@ -22,9 +23,9 @@ impl Text {
         HEADER_WORDS + (self.target_len + self.body_len).div_ceil(4)
     }
 
-    /// What a record has to be besides equal text to repeat another, and whether it is [`DETAILED`]; see [`may_repeat`].
+    /// What a record has to be besides equal text to repeat another, and whether it is [`DETAILED`]: [`may_repeat`].
     #[inline]
-    pub fn key(&self, level: Level) -> u32 {
+    pub const fn key(&self, level: Level) -> u32 {
         if self.truncated {
             return 0; // what was cut off might differ
         }
@@ -42,72 +43,110 @@ pub(crate) fn may_repeat(one: u32, other: u32) -> bool {
     (one ^ other) & !DETAILED == 0 && one != 0
 }
 
+/// A record's message as it comes.
+#[derive(Clone, Copy)]
+pub(crate) enum Message<'a> {
+    Plain(&'a str),
+    Formatted(fmt::Arguments<'a>),
+}
+
+impl<'a> Message<'a> {
+    #[inline]
+    pub fn of(message: fmt::Arguments<'a>) -> Message<'a> {
+        match message.as_str() {
+            Some(text) => Message::Plain(text),
+            None => Message::Formatted(message),
+        }
+    }
+}
+
+/// A record's target as it comes.
+pub(crate) trait Target: Copy {
+    /// Writes it to the start of `room`; gives its length in bytes and whether that is all of it.
+    fn put(self, room: &mut [u32]) -> (usize, bool);
+}
+
+impl Target for &str {
+    #[inline]
+    fn put(self, room: &mut [u32]) -> (usize, bool) {
+        let longest = MAX_TARGET.min(room.len() * 2);
+        let (target, whole) = if self.len() <= longest { (self, true) } else { split_at_char(self, longest) };
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(room);
+        if let Some(place) = bytes.get_mut(..target.len()) {
+            place.copy_from_slice(target.as_bytes());
+        }
+        (target.len(), whole)
+    }
+}
+
+impl Target for &Fixed<[u32]> {
+    #[inline(always)]
+    fn put(self, room: &mut [u32]) -> (usize, bool) {
+        let half = room.len() / 2;
+        match room.get_mut(..self.words.len()) {
+            Some(place) if place.len() <= half => {
+                place.copy_from_slice(&self.words);
+                (self.target().len(), true)
+            }
+            _ => self.target().put(room),
+        }
+    }
+}
+
 /// Writes pieces of text one behind the other.
 struct Writer<'a> {
-    room: &'a mut [u32],
-    /// Bytes written, and how many may be.
-    used: usize,
-    limit: usize,
+    /// What may still be written to.
+    room: &'a mut [u8],
     truncated: bool,
 }
 
 /// Pieces below this length are not worth a call of memcpy.
-const SHORT: usize = 12;
+const SHORT: usize = 16;
 
 impl Writer<'_> {
-    #[inline]
-    fn push(&mut self, text: &str) -> fmt::Result {
-        if text.len() > self.limit - self.used {
-            return self.push_cut(text);
-        }
-        self.append(text.as_bytes());
-        Ok(())
-    }
-
     /// The error ends the formatting there: what is cut off shall not cost anything either.
     #[cold]
+    #[inline(never)]
     fn push_cut(&mut self, text: &str) -> fmt::Result {
         self.truncated = true;
-        let (text, _) = split_at_char(text, self.limit - self.used);
-        self.append(text.as_bytes());
+        let (text, _) = split_at_char(text, self.room.len());
+        let _ = self.push_long(text);
         Err(fmt::Error)
     }
 
     #[cold]
+    #[inline(never)]
     fn add_detail(&mut self, detail: fmt::Arguments<'_>) {
         if !self.truncated {
-            self.format(detail);
+            self.format(Message::of(detail));
         }
     }
 
-    /// Not inlined: the processor's instruction cache is small.
+    /// A long piece, for which there is room.
     #[inline(never)]
-    fn append(&mut self, bytes: &[u8]) {
-        let room: &mut [u8] = bytemuck::cast_slice_mut(self.room);
-        let end = self.used + bytes.len();
-        if let Some(room) = room.get_mut(self.used..end) {
-            put(room, bytes);
-            self.used = end;
+    fn push_long(&mut self, text: &str) -> fmt::Result {
+        let room = core::mem::take(&mut self.room);
+        if let Some((place, rest)) = room.split_at_mut_checked(text.len()) {
+            self.room = rest;
+            place.copy_from_slice(text.as_bytes());
         }
+        Ok(())
     }
 
-    #[inline(always)]
-    fn format(&mut self, args: fmt::Arguments<'_>) {
+    #[inline]
+    fn format(&mut self, message: Message<'_>) {
         // An error is either the end of the room, already marked, or a Display's own, whose text is then incomplete.
-        let done = match args.as_str() {
-            Some(text) => self.push(text),
-            None => fmt::write(self, args),
+        let done = match message {
+            Message::Plain(text) => fmt::Write::write_str(self, text),
+            Message::Formatted(args) => fmt::write(self, args),
         };
         self.truncated |= done.is_err();
     }
 }
 
-/// Copies one piece; both slices are of the same length.
+/// Copies a short piece; both slices are of the same length.
 #[inline(always)]
 fn put(mut to: &mut [u8], mut from: &[u8]) {
-    if from.len() >= SHORT && from.len() == to.len() {
-        return to.copy_from_slice(from);
-    }
     // No loop, because the compiler would make it a memcpy, which prepares itself longer than this takes.
     copy::<8>(&mut to, &mut from);
     copy::<4>(&mut to, &mut from);
@@ -128,8 +167,20 @@ fn copy<const N: usize>(to: &mut &mut [u8], from: &mut &[u8]) {
 }
 
 impl fmt::Write for Writer<'_> {
+    #[inline(never)]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text)
+        if text.len() > self.room.len() {
+            return self.push_cut(text);
+        }
+        if text.len() >= SHORT {
+            return self.push_long(text);
+        }
+        let room = core::mem::take(&mut self.room);
+        if let Some((place, rest)) = room.split_at_mut_checked(text.len()) {
+            self.room = rest;
+            put(place, text.as_bytes());
+        }
+        Ok(())
     }
 }
 
@@ -150,52 +201,23 @@ fn split_at_char(text: &str, length: usize) -> (&str, bool) {
 #[inline(always)]
 pub(crate) fn compose(
     room: &mut [u32],
-    target: &str,
-    message: fmt::Arguments<'_>,
-    detail: Option<fmt::Arguments<'_>>,
-) -> Text {
-    if let (Some(text), None) = (message.as_str(), detail) {
-        // Short of every limit: cut nowhere, nothing to format.
-        if target.len() + text.len() <= MAX_TARGET.min(room.len()) {
-            return compose_text(room, target, text);
-        }
-    }
-    compose_formatted(room, target, message, detail)
-}
-
-#[inline(never)]
-fn compose_formatted(
-    room: &mut [u32],
-    target: &str,
-    message: fmt::Arguments<'_>,
+    target: impl Target,
+    message: Message<'_>,
     detail: Option<fmt::Arguments<'_>>,
 ) -> Text {
     let size = room.len() * 4;
-    let longest = MAX_TARGET.min(size / 2);
-    let (target, whole) = if target.len() <= longest { (target, true) } else { split_at_char(target, longest) };
-    let target_len = target.len();
+    let (target_len, whole) = target.put(room);
     let limit = size.min(target_len + MAX_BODY);
-    let mut writer = Writer { room, used: 0, limit, truncated: false };
-    writer.append(target.as_bytes());
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(room);
+    let mut writer = Writer { room: bytes.get_mut(target_len..limit).unwrap_or(&mut []), truncated: false };
     writer.format(message);
-    let message_len = writer.used - target_len;
+    let message_len = limit - writer.room.len() - target_len;
     if let Some(detail) = detail {
         writer.add_detail(detail);
     }
-    let (used, truncated) = (writer.used, writer.truncated || !whole);
-    pad(writer.room, used);
+    let (used, truncated) = (limit - writer.room.len(), writer.truncated || !whole);
+    pad(room, used);
     Text { target_len, message_len, body_len: used - target_len, truncated }
-}
-
-/// The frequent case without arguments, target and message known to fit.
-#[inline(always)]
-fn compose_text(room: &mut [u32], target: &str, message: &str) -> Text {
-    let (target_len, message_len) = (target.len(), message.len());
-    let mut writer = Writer { room, used: 0, limit: target_len + message_len, truncated: false };
-    writer.append(target.as_bytes());
-    writer.append(message.as_bytes());
-    pad(writer.room, target_len + message_len);
-    Text { target_len, message_len, body_len: message_len, truncated: false }
 }
 
 /// Zeros up to the next word; all of it if the text ends with a word, which is no harm.

@@ -44,14 +44,19 @@ impl Lane {
         self.gone.wrapping_add(1)
     }
 
+    /// Whether `window` free words follow each other at `head`. The lane must be at least that long.
+    #[inline]
+    pub fn has_room(&self, length: usize, window: usize) -> bool {
+        let end = if self.wrap == 0 { length } else { self.tail };
+        end - self.head >= window
+    }
+
     /// Makes `window` free words follow each other at `head`, at the price of the oldest records, and says whether the
-    /// lane changed for that. `next_seq` is the number of the record to come. The lane must be at least four windows long.
+    /// lane changed for that. `next_seq` is the number of the record to come. The lane must be at least four windows
+    /// long.
     #[inline]
     pub fn reserve(&mut self, memory: &[u32], window: usize, next_seq: u64) -> bool {
-        if self.wrap == 0 && memory.len() - self.head >= window {
-            return false;
-        }
-        if self.wrap != 0 && self.tail - self.head >= window {
+        if self.has_room(memory.len(), window) {
             return false;
         }
         self.make_room(memory, window, next_seq);

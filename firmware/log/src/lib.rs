@@ -16,6 +16,7 @@ compile_error!("records are kept in memory as they go out on the wire, which is 
 
 mod compose;
 mod control;
+mod fixed;
 mod lane;
 mod level;
 mod reader;
@@ -25,6 +26,7 @@ mod ring;
 mod scan;
 pub mod text;
 
+pub use fixed::{fixed_words, is_fixed, Fixed};
 pub use level::Level;
 pub use reader::{Cursor, Fill, Item, Loss, View, LOSS_FRAME_BYTES};
 pub use record::{

@@ -55,7 +55,7 @@ pub(crate) fn checksum_parts(header: &[u32; HEADER_WORDS], text: &[u32]) -> u32 
 
 /// The checksum from the header and the sums over the `words` of text behind it.
 #[inline]
-fn checksum_with(header: &[u32; HEADER_WORDS], words: usize, (text_a, text_b): (u32, u32)) -> u32 {
+pub(crate) fn checksum_with(header: &[u32; HEADER_WORDS], words: usize, (text_a, text_b): (u32, u32)) -> u32 {
     let [kind, _, seq, seq_high, time, time_high, retained, repeat, sizes, body] = *header;
     let (mut a, mut b) = (kind, kind);
     for w in [seq, seq_high, time, time_high, retained, repeat, sizes & !ORIGIN_MASK, body] {
@@ -66,6 +66,19 @@ fn checksum_with(header: &[u32; HEADER_WORDS], words: usize, (text_a, text_b): (
     let b = b.wrapping_add(a.wrapping_mul(words as u32)).wrapping_add(text_b);
     let a = a.wrapping_add(text_a);
     b ^ a.rotate_left(16)
+}
+
+/// The header's first word.
+#[inline]
+pub(crate) const fn kind_word(level: Level, words: usize) -> u32 {
+    RECORD_KIND as u32 | (level as u32) << 8 | (words as u32) << 18
+}
+
+/// The header's word with origin, encoding, target length and flags.
+#[inline]
+pub(crate) const fn sizes_word(target_len: usize, truncated: bool) -> u32 {
+    let flags = if truncated { FLAG_TRUNCATED } else { 0 };
+    (ENCODING_TEXT as u32) << 8 | (target_len as u32) << 16 | flags
 }
 
 /// What stands in a record's header besides its checksum.
@@ -85,9 +98,8 @@ impl Header {
     /// Writes the header in front of text of which `sums` are the [`sum_words`], checksum included.
     #[inline(always)]
     pub fn write(&self, header: &mut [u32; HEADER_WORDS], sums: (u32, u32)) {
-        let flags = if self.truncated { FLAG_TRUNCATED } else { 0 };
         *header = [
-            u32::from(RECORD_KIND) | (self.level as u32) << 8 | (self.words as u32) << 18,
+            kind_word(self.level, self.words),
             0,
             self.seq as u32,
             (self.seq >> 32) as u32,
@@ -95,7 +107,7 @@ impl Header {
             (self.time >> 32) as u32,
             self.retained,
             self.repeat,
-            (u32::from(ENCODING_TEXT) << 8) | (self.target_len as u32) << 16 | flags,
+            sizes_word(self.target_len, self.truncated),
             self.body_len as u32,
         ];
         header[1] = checksum_with(header, self.words - HEADER_WORDS, sums);
@@ -124,7 +136,8 @@ pub enum Invalid {
     Checksum,
 }
 
-/// View of one whole record frame. Field values are what stands in it; made by the ring, or checked by [`Record::parse`].
+/// View of one whole record frame. Field values are what stands in it; made by the ring, or checked by
+/// [`Record::parse`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
     header: &'a [u32; HEADER_WORDS],

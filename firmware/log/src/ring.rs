@@ -3,10 +3,11 @@
 use core::fmt;
 use core::sync::atomic::{compiler_fence, Ordering};
 
-use crate::compose::{compose, may_repeat, same_start, Text, DETAILED};
+use crate::compose::{compose, may_repeat, same_start, Message, Target, Text, DETAILED};
 use crate::control;
+use crate::fixed::Fixed;
 use crate::reader::{Cursor, Fill, Item, State, View};
-use crate::record::{sum_words, Header, HEADER_WORDS, MAX_FRAME_WORDS};
+use crate::record::{checksum_with, sum_words, Header, HEADER_WORDS, MAX_FRAME_WORDS};
 use crate::Level;
 
 /// Smallest memory for a ring, in words. Records longer than a quarter of the smaller lane are cut, so that 16 Ki words
@@ -60,6 +61,15 @@ struct Last {
     pos: usize,
 }
 
+impl Last {
+    /// Whether a record with this key and sum can repeat this one: its text has to be compared.
+    #[inline]
+    fn may_equal(&self, key: u32, sum: u32) -> bool {
+        // Whole texts differ if their sums do; with details the start has to be looked at.
+        may_repeat(key, self.key) && (sum == self.sum || (key | self.key) & DETAILED != 0)
+    }
+}
+
 /// Whether `time` is less than `window` us after the time of the record that begins `frame`.
 fn within(window: u64, frame: &[u32], time: u64) -> bool {
     matches!(*frame, [_, _, _, _, low, high, ..] if time.wrapping_sub(u64::from(high) << 32 | u64::from(low)) < window)
@@ -105,7 +115,7 @@ impl<'a> Ring<'a> {
 
     /// Writes one record. Never waits, never allocates; the oldest records of the lane make room.
     pub fn write(&mut self, time: u64, level: Level, target: &str, message: fmt::Arguments<'_>) -> Written {
-        self.append(time, level, target, message, None)
+        self.append_apart(time, level, target, Message::of(message), None)
     }
 
     /// Like [`Ring::write`], with a detail behind the message that is ignored when repetitions are told, as the time of
@@ -118,16 +128,77 @@ impl<'a> Ring<'a> {
         message: fmt::Arguments<'_>,
         detail: fmt::Arguments<'_>,
     ) -> Written {
-        self.append(time, level, target, message, Some(detail))
+        self.append_apart(time, level, target, Message::of(message), Some(detail))
+    }
+
+    /// Like [`Ring::write`], of a record that lies ready: the cheapest way.
+    #[inline]
+    pub fn write_fixed(&mut self, time: u64, record: &Fixed<[u32]>) -> Written {
+        let (lane, window) = (lane_of(record.level), self.window);
+        let place = &self.state.lanes[lane];
+        let pos = place.head;
+        let has_room = place.has_room(self.lanes[lane].len(), window);
+        let frame = self.lanes[lane].get_mut(pos..pos + window).and_then(|frame| frame.split_first_chunk_mut());
+        let repeats = self.last.may_equal(record.key, record.sums.0);
+        let (Some((header, room)), true, false) = (frame, has_room && self.pending.is_none(), repeats) else {
+            return self.write_fixed_with_care(time, record);
+        };
+        // In half of the room no target has to be cut.
+        let half = room.len() / 2;
+        let Some(room) = room.get_mut(..record.words.len()).filter(|room| room.len() <= half) else {
+            return self.write_fixed_with_care(time, record);
+        };
+        copy_words(room, &record.words);
+        let (seq, retained) = (self.state.next_seq, self.state.retained as u32);
+        *header = [
+            record.kind,
+            0,
+            seq as u32,
+            (seq >> 32) as u32,
+            time as u32,
+            (time >> 32) as u32,
+            retained,
+            0,
+            record.sizes,
+            record.body_len,
+        ];
+        header[1] = checksum_with(header, record.words.len(), record.sums);
+        self.last = Last { key: record.key, sum: record.sums.0, pos };
+        self.count(record.level, HEADER_WORDS + record.words.len());
+        Written::Record
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_fixed_with_care(&mut self, time: u64, record: &Fixed<[u32]>) -> Written {
+        self.append_apart(time, record.level, record.target(), Message::Plain(record.text()), None)
+    }
+
+    /// Like [`Ring::write`], with the level and the target of `start`, a record without text that lies ready.
+    #[inline]
+    pub fn write_formatted(&mut self, time: u64, start: &Fixed<[u32]>, message: fmt::Arguments<'_>) -> Written {
+        self.append(time, start.level, start, Message::Formatted(message), None)
     }
 
     #[inline(never)]
-    fn append(
+    fn append_apart(
         &mut self,
         time: u64,
         level: Level,
         target: &str,
-        message: fmt::Arguments<'_>,
+        message: Message<'_>,
+        detail: Option<fmt::Arguments<'_>>,
+    ) -> Written {
+        self.append(time, level, target, message, detail)
+    }
+
+    #[inline(always)]
+    fn append(
+        &mut self,
+        time: u64,
+        level: Level,
+        target: impl Target,
+        message: Message<'_>,
         detail: Option<fmt::Arguments<'_>>,
     ) -> Written {
         if let Some(pending) = self.pending {
@@ -153,8 +224,7 @@ impl<'a> Ring<'a> {
         let text = compose(room, target, message, detail);
         let (words, key) = (text.frame_words(), text.key(level));
         let sums = sum_words(0, 0, room.get(..words - HEADER_WORDS).unwrap_or(&[]));
-        // Whole texts differ if their sums do; with details the start has to be looked at.
-        if may_repeat(key, self.last.key) && (sums.0 == self.last.sum || (key | self.last.key) & DETAILED != 0) {
+        if self.last.may_equal(key, sums.0) {
             return self.append_compared(time, level, text);
         }
         let (seq, retained) = (self.state.next_seq, self.state.retained as u32);
@@ -166,6 +236,7 @@ impl<'a> Ring<'a> {
 
     /// The text at the lane's head may be the last record's.
     #[cold]
+    #[inline(never)]
     fn append_compared(&mut self, time: u64, level: Level, text: Text) -> Written {
         let lane = lane_of(level);
         let pos = self.state.lanes[lane].head;
@@ -182,12 +253,13 @@ impl<'a> Ring<'a> {
 
     /// There is a repeat record at the lane's head: the new one is made beside the lanes, and only then compared.
     #[cold]
+    #[inline(never)]
     fn append_after_repeat(
         &mut self,
         time: u64,
         pending: Pending,
-        target: &str,
-        message: fmt::Arguments<'_>,
+        target: impl Target,
+        message: Message<'_>,
         detail: Option<fmt::Arguments<'_>>,
     ) -> Written {
         let (level, lane) = (pending.level, lane_of(pending.level));
@@ -268,6 +340,7 @@ impl<'a> Ring<'a> {
     }
 
     /// Publishes the pending repeat record, if there is one, and says whether there was.
+    #[inline(never)]
     pub fn flush_repeats(&mut self) -> bool {
         let Some(pending) = self.pending.take() else {
             return false;
@@ -318,6 +391,18 @@ impl<'a> Ring<'a> {
     /// See [`View::newest`].
     pub fn newest(&self) -> Cursor {
         self.view().newest()
+    }
+}
+
+/// Copies by words; both are of the same length.
+#[inline(always)]
+fn copy_words(to: &mut [u32], from: &[u32]) {
+    let ((to, to_rest), (from, from_rest)) = (to.as_chunks_mut::<4>(), from.as_chunks::<4>());
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    for (to, from) in to_rest.iter_mut().zip(from_rest) {
+        *to = *from;
     }
 }
 

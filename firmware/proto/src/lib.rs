@@ -2,8 +2,8 @@
 //! other way round where a satellite or a test needs it.
 //!
 //! Sans-I/O, no allocation, no unsafe code. A parser is given what has been received so far and says either what it is
-//! and how many bytes it took, or how many bytes it still needs; it never panics, whatever the bytes. Fields that may be
-//! large are announced by their length and left to the caller to read.
+//! and how many bytes it took, or how many bytes it still needs; it never panics, whatever the bytes. Fields that may
+//! be large are announced by their length and left to the caller to read.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -181,8 +181,8 @@ pub struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// Checks all of `code`. `longest_wait`: mu that an Input or Count may reach ahead of the cursor; `max_results`: how
-    /// many results there is room for.
+    /// Checks all of `code`. `longest_wait`: mu that an Input or Count may reach ahead of the cursor; `max_results`:
+    /// how many results there is room for.
     pub fn check(code: &'a [u8], longest_wait: i64, max_results: u32) -> Result<Program<'a>, ProgramError> {
         let mut reader = Reader::new(code);
         let (mut index, mut results) = (0, 0);

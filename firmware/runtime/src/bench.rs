@@ -3,14 +3,16 @@
 use corelog_board::{cpu, memory, tasks, Exclusive};
 use corelog_log::Level;
 use embassy_futures::yield_now;
-use log::info;
 
+use crate::record::info;
 use crate::{logger, stream};
 
 /// Most samples of one measurement.
 const SAMPLES: usize = 1024;
 /// Records streamed at a time: about as many as a TCP segment takes.
 const BATCH: u32 = 10;
+/// Samples taken before other tasks have their turn.
+const STEP: usize = 8;
 
 static BUFFER: Exclusive<Option<(&'static mut [u32], &'static mut [u8])>> = Exclusive::new(None);
 
@@ -26,17 +28,9 @@ pub async fn run(count: u32) {
 
     measure(used, |_| {}).await;
     let overhead = median(used);
-    measure(used, |i| match i % 2 {
-        0 => info!("a record without arguments, as many are"),
-        _ => info!("another record that has no arguments"),
-    })
-    .await;
+    measure(used, call::no_arguments).await;
     report("record, no arguments", used, overhead);
-    measure(used, |i| {
-        let (i, data) = (core::hint::black_box(i), core::hint::black_box(0xC0FF_EE00_u32));
-        info!("channel {} got event {i} of {} in the queue, data {data:#010x}, all is well so far", i & 7, 1234);
-    })
-    .await;
+    measure(used, call::four_arguments).await;
     report("record, four arguments", used, overhead);
     measure(used, |_| info!("the same record again and again")).await;
     report("record, repeated", used, overhead);
@@ -56,14 +50,44 @@ pub async fn run(count: u32) {
     BUFFER.with(|buffer| *buffer = Some((samples, frames)));
 }
 
-async fn measure(samples: &mut [u32], mut f: impl FnMut(u32)) {
-    for (i, sample) in samples.iter_mut().enumerate() {
-        let start = cpu::cycles();
-        f(i as u32);
-        *sample = cpu::cycles().wrapping_sub(start);
-        if i % 8 == 7 {
-            yield_now().await;
+/// Where records are written from. The linker puts these beside the log's code (`link.x`), so that what is measured
+/// does not depend on whether a call site happens to share lines of the instruction cache with it.
+mod call {
+    use core::hint::black_box;
+
+    use corelog_board::cpu;
+
+    use crate::record::info;
+
+    /// Calls `f` with the number of each sample from `first`, and notes what it cost.
+    #[inline(never)]
+    pub fn timed(samples: &mut [u32], first: u32, f: fn(u32)) {
+        for (i, sample) in (first..).zip(samples) {
+            let start = cpu::cycles();
+            f(i);
+            *sample = cpu::cycles().wrapping_sub(start);
         }
+    }
+
+    #[inline(never)]
+    pub fn no_arguments(i: u32) {
+        match i % 2 {
+            0 => info!("a record without arguments, as many are"),
+            _ => info!("another record that has no arguments"),
+        }
+    }
+
+    #[inline(never)]
+    pub fn four_arguments(i: u32) {
+        let (i, data) = (black_box(i), black_box(0xC0FF_EE00_u32));
+        info!("channel {} got event {i} of {} in the queue, data {data:#010x}, all is well so far", i & 7, 1234);
+    }
+}
+
+async fn measure(samples: &mut [u32], f: fn(u32)) {
+    for (i, samples) in (0..).zip(samples.chunks_mut(STEP)) {
+        call::timed(samples, i * STEP as u32, f);
+        yield_now().await;
     }
 }
 
@@ -85,8 +109,7 @@ async fn batches(samples: &mut [u32], frames: &mut [u8]) {
 
 fn write_batch() {
     for i in 0..BATCH {
-        let (i, data) = (core::hint::black_box(i), core::hint::black_box(0xC0FF_EE00_u32));
-        info!("channel {} got event {i} of {} in the queue, data {data:#010x}, all is well so far", i & 7, 1234);
+        call::four_arguments(i);
     }
 }
 

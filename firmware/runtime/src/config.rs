@@ -9,7 +9,8 @@ use corelog_config::store::{self, Compaction};
 use critical_section::Mutex;
 use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use log::{error, warn};
+
+use crate::record::{error, warn};
 
 /// Bytes that are copied or programmed before other tasks have their turn.
 const STEP: usize = 64;

@@ -5,9 +5,10 @@ use core::fmt;
 use corelog_board::identity;
 use embassy_futures::yield_now;
 use embassy_time::{Duration, Instant, Timer};
-use log::{log, Level};
+use log::Level;
 
 use crate::config;
+use crate::record::record;
 
 /// Records written before other tasks have their turn.
 const STEP: u32 = 8;
@@ -61,6 +62,7 @@ pub async fn flood(flood: Flood) {
         }
         let warning = flood.warn_every > 0 && number % flood.warn_every == 0;
         let body = Body { number, count: flood.count, length: flood.body_length };
-        log!(if warning { Level::Warn } else { level }, "{body}");
+        let level = if warning { Level::Warn } else { level };
+        record!(level, target: module_path!(), "{body}");
     }
 }

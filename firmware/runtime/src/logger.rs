@@ -12,12 +12,13 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use corelog_board::{clock, logging, memory, tasks, Exclusive};
-use corelog_log::{Level, Recovered, Ring};
+use corelog_log::{Fixed, Level, Recovered, Ring};
 use critical_section::Mutex;
 use embassy_sync::waitqueue::AtomicWaker;
 use embassy_time::{Instant, Timer};
-use log::{warn, LevelFilter, Log, Metadata};
+use log::{LevelFilter, Log, Metadata};
 
+use crate::record::{info, warn};
 use crate::{config, mgmt};
 
 /// Words of each block of the numbered ring: one of this boot, one of the boot before.
@@ -137,7 +138,7 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &log::Record) {
-        write(record.level(), record.target(), *record.args());
+        write_to(record.level(), record.target(), *record.args());
     }
 
     fn flush(&self) {}
@@ -154,7 +155,7 @@ fn from_network(target: &str) -> bool {
 }
 
 #[inline]
-fn kept(level: log::Level) -> Level {
+pub const fn kept(level: log::Level) -> Level {
     match level {
         log::Level::Error => Level::Error,
         log::Level::Warn => Level::Warn,
@@ -164,9 +165,8 @@ fn kept(level: log::Level) -> Level {
     }
 }
 
-/// Writes a record into the ring it belongs to.
-#[inline]
-pub fn write(level: log::Level, target: &str, message: Arguments) {
+/// Writes a record, of whatever target, into the ring it belongs to.
+pub fn write_to(level: log::Level, target: &str, message: Arguments) {
     written(LOGS.with(|logs| {
         let Some(logs) = logs else { return };
         if level <= logs.level && !from_network(target) {
@@ -174,6 +174,34 @@ pub fn write(level: log::Level, target: &str, message: Arguments) {
         } else if level <= logs.uart_level {
             logs.uart_only.write(clock::now(), kept(level), target, message);
         }
+    }));
+}
+
+/// Writes a record of ours into the ring it belongs to.
+#[inline(never)]
+pub fn write(level: log::Level, start: &Fixed<[u32]>, message: Arguments) {
+    written(LOGS.with_section(|section, logs| {
+        let Some(logs) = logs else { return };
+        let ring = match level {
+            level if level <= logs.level => &mut logs.ring,
+            level if level <= logs.uart_level => &mut logs.uart_only,
+            _ => return,
+        };
+        ring.write_formatted(clock::now_in(section), start, message);
+    }));
+}
+
+/// Writes a record that lies ready into the ring it belongs to.
+#[inline(never)]
+pub fn write_fixed(level: log::Level, record: &Fixed<[u32]>) {
+    written(LOGS.with_section(|section, logs| {
+        let Some(logs) = logs else { return };
+        let ring = match level {
+            level if level <= logs.level => &mut logs.ring,
+            level if level <= logs.uart_level => &mut logs.uart_only,
+            _ => return,
+        };
+        ring.write_fixed(clock::now_in(section), record);
     }));
 }
 
@@ -320,10 +348,10 @@ pub fn configure() {
     // Told with the more verbose of the two settings, so that the record of a change is itself kept.
     set_levels(level.max(old.0), uart_level.max(old.1));
     if level != old.0 {
-        log::info!("changing log level to {level}");
+        info!("changing log level to {level}");
     }
     if uart_level != old.1 {
-        log::info!("changing UART log level to {uart_level}");
+        info!("changing UART log level to {uart_level}");
     }
     set_levels(level, uart_level);
 }

@@ -18,6 +18,7 @@ mod net;
 mod panic;
 mod player;
 mod pull;
+mod record;
 mod requests;
 mod rtio;
 mod session;

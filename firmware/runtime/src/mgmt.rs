@@ -11,10 +11,10 @@ use critical_section::Mutex;
 use embassy_executor::Spawner;
 use embassy_net::Stack;
 use embassy_time::{Duration, Instant};
-use log::warn;
 use static_cell::StaticCell;
 
 use crate::logger::ReaderId;
+use crate::record::warn;
 use crate::requests;
 use crate::tcp::{Buffers, Connection, End, Pool, PATIENCE};
 

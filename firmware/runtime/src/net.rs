@@ -10,9 +10,9 @@ use embassy_executor::Spawner;
 use embassy_net::{Config, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use embassy_net_driver::{Capabilities, Checksum, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 use embassy_time::{Duration, Timer};
-use log::{info, warn};
 use static_cell::StaticCell;
 
+use crate::record::{info, warn};
 use crate::{config, irq, mgmt, session};
 
 const DEFAULT_MAC: [u8; 6] = [0x02, 0x00, 0x00, 0x00, 0x00, 0x21];

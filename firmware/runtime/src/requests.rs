@@ -8,10 +8,10 @@ use corelog_proto::mgmt::{self, capability, Debug, Identity, Request};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::mutex::{Mutex, MutexGuard};
 use embassy_time::{with_timeout, Duration};
-use log::{error, info, warn};
 
 use crate::crc::Crc;
 use crate::logger::{self, ReaderId};
+use crate::record::{error, info, warn};
 use crate::tcp::{Connection, End};
 use crate::{bench, config, debug, pull, start, stream};
 

@@ -11,11 +11,11 @@ use embassy_net::Stack;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::mutex::Mutex;
 use embassy_time::{with_timeout, Duration, Instant};
-use log::warn;
 use static_cell::StaticCell;
 
 use crate::mgmt::aborted;
 use crate::player::{Outcome, Player, Reason};
+use crate::record::warn;
 use crate::tcp::{Buffers, Connection, End, Pool, PATIENCE};
 
 const PORT: u16 = 1381;

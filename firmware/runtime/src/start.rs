@@ -2,9 +2,9 @@
 
 use corelog_board::identity::{self, ResetCause};
 use corelog_board::{clock, Exclusive};
-use log::{info, warn};
 
 use crate::logger;
+use crate::record::{info, warn};
 
 /// The firmware's identity, as Identify and the log give it.
 pub const FIRMWARE: &str = concat!(env!("CARGO_PKG_VERSION"), ";runtime");
@@ -35,7 +35,7 @@ fn mix(mut x: u64) -> u64 {
 
 /// Says in the log what started, on what, and why.
 pub fn banner() {
-    log::info!(target: "runtime", "ARTIQ runtime starting...");
+    info!(target: "runtime", "ARTIQ runtime starting...");
     let mut buffer = [0; 128];
     info!(target: "runtime", "gateware ident {}", identity::gateware(&mut buffer));
     info!(target: "runtime", "software ident {FIRMWARE}");

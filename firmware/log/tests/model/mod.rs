@@ -6,11 +6,13 @@
 
 mod epoch;
 mod reading;
+mod ready;
 
 pub use epoch::boots;
 
 use std::fmt;
 
+use self::ready::READY;
 use corelog_log::{
     Level, Record, Ring, Written, HEADER_BYTES, MAX_BODY, MAX_FRAME_BYTES, MAX_TARGET, REPEAT_WINDOW_US,
 };
@@ -152,9 +154,27 @@ impl Model {
         self.publish_pending();
     }
 
+    /// A record that lies ready, or begins with one.
+    fn write_ready(&mut self, ring: &mut Ring<'_>, choose: &mut impl Choices) {
+        let record = READY[choose.below(READY.len() as u32) as usize];
+        let (time, mut text) = (self.time, record.text().to_owned());
+        let written = match choose.below(3) {
+            0 => {
+                let number = choose.below(3);
+                text = format!("number {number}");
+                ring.write_formatted(time, record, format_args!("number {number}"))
+            }
+            _ => ring.write_fixed(time, record),
+        };
+        assert_eq!(written, self.expect(record.level(), record.target(), &text, "", false));
+    }
+
     /// One random write, often a repetition, to ring and model.
     pub fn write(&mut self, ring: &mut Ring<'_>, choose: &mut impl Choices) {
         self.time += u64::from(choose.below(1000)) << choose.below(20);
+        if choose.below(4) == 0 {
+            return self.write_ready(ring, choose);
+        }
         let (mut level, mut target) = (choose.one_of(Level::ALL), String::new());
         let mut message = String::new();
         match (&self.last, choose.below(8)) {

@@ -30,8 +30,8 @@ impl Model {
             assert_eq!(kept, newest, "not the newest of the lane");
             let words: usize = kept.iter().map(|&seq| self.entries[seq as usize].words()).sum();
             assert!(words <= length);
-            // Up to one and a half windows are kept free, less than one is left over at the lane's end, and whole records
-            // go.
+            // Up to one and a half windows are kept free, less than one is left over at the lane's end, and whole
+            // records go.
             assert!(kept.len() == lane.len() || 2 * words + 7 * self.sizes.window > 2 * length, "{words} of {length}");
         }
     }
