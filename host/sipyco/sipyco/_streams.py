@@ -2,11 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 READ_SIZE = 256 * 1024
 """Bytes taken from a stream at once: hundreds of lines per wake-up when it is busy."""
 
+
+_BATCH_BYTES = 64 * 1024
+_BATCH_LINES = 256
 
 CLIENT_LINE_LIMIT = 100 * 1024 * 1024
 """Longest line a client accepts, in bytes."""
@@ -95,6 +99,13 @@ class Outbox:
             self._loop.call_soon(self._flush_scheduled)
         return True
 
+    def put_at_once(self, data: bytes) -> bool:
+        """Send whole lines without queueing them. False if others wait before them; then nothing has happened."""
+        if self._stalled or self._lines or self._refused:
+            return False
+        self._write(data)
+        return True
+
     def clear(self) -> None:
         """Forget the waiting lines. Those the transport has are sent all the same."""
         self._lines.clear()
@@ -105,10 +116,15 @@ class Outbox:
         self._flush()
 
     def _flush(self) -> None:
-        if self._stalled or not self._lines or self._transport.is_closing():
+        if self._stalled or not self._lines:
             return
         lines, self._lines, self._bytes = self._lines, deque(), 0
-        self._writer.write(lines[0] if len(lines) == 1 else b"".join(lines))
+        self._write(lines[0] if len(lines) == 1 else b"".join(lines))
+
+    def _write(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        self._transport.write(data)
         if self._transport.get_write_buffer_size() > self._high_water:
             self._stalled = True
             self._stall_begins.set()
@@ -122,8 +138,9 @@ class Outbox:
             self._stalled = False
             self._flush()
             if self._refused:  # now there is room, even if the peer stalled again at once
+                lines = self._refill()
                 self._refused = False
-                for line in self._refill():
+                for line in lines:
                     self.put(line)
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
@@ -138,6 +155,62 @@ class Outbox:
             await asyncio.wait([sender])
             if not sender.cancelled() and (error := sender.exception()) is not None:
                 raise error
+
+
+class Member(Protocol):
+    """Who gets what a `Fanout` is given."""
+
+    def take(self, lines: list[bytes], data: bytes) -> None:
+        """Lines, and the same joined."""
+
+
+class Fanout:
+    """Gives lines to many outboxes, joined once for all of them, once per turn of the event loop.
+
+    Who makes up what a new member gets first, or what stands for lines that were refused, must `flush` before: what
+    was put until then is not to come after it.
+    """
+
+    def __init__(self) -> None:
+        self._members: set[Member] = set()
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members)
+
+    def add(self, member: Member) -> None:
+        """From now on `member` gets what is put."""
+        self.flush()
+        self._members.add(member)
+        self._loop = asyncio.get_running_loop()
+
+    def remove(self, member: Member) -> None:
+        """It gets nothing more."""
+        self._members.discard(member)
+
+    def put(self, line: bytes) -> None:
+        """A line with its newline."""
+        if self._loop is None:
+            return  # never had a member
+        if not self._lines:
+            self._loop.call_soon(self.flush)
+        self._lines.append(line)
+        self._bytes += len(line)
+        if self._bytes > _BATCH_BYTES or len(self._lines) >= _BATCH_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Give what was put to the members."""
+        if self._lines:
+            lines, self._lines, self._bytes = self._lines, [], 0
+            data = b"".join(lines)
+            for member in self._members:
+                member.take(lines, data)
 
 
 async def for_each_line(reader: asyncio.StreamReader, take: Callable[[bytes], None]) -> None:

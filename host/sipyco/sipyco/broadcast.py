@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sipyco import keepalive, pyon
-from sipyco._streams import READ_SIZE, Outbox, close_client, for_each_line
+from sipyco._streams import READ_SIZE, Fanout, Outbox, close_client, for_each_line
 from sipyco.tools import AsyncioServer, SimpleSSLConfig, read_first_line
 
 __all__ = ["Broadcaster", "Receiver"]
@@ -43,15 +43,22 @@ def missed_before(line: bytes) -> int:
 class _Listener:
     """One connection: its outbox, and what it has missed since it last got something."""
 
-    def __init__(self, broadcaster: "Broadcaster", channel: str, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, broadcaster: "Broadcaster", channel: str, flush: Callable[[], None],
+                 writer: asyncio.StreamWriter) -> None:
         limit = broadcaster.queue_limit
+        self._flush = flush
         self._broadcaster = broadcaster
         self._channel = channel
         self._missed = 0
         self._mark = 0
         self.outbox = Outbox(writer, limit, _QUEUE_BYTES, min(max(limit, 64) * 1024, 1024 * 1024), self._make_notice)
 
-    def send(self, line: bytes) -> None:
+    def take(self, lines: list[bytes], data: bytes) -> None:
+        if self._mark or not self.outbox.put_at_once(data):
+            for line in lines:
+                self._send(line)
+
+    def _send(self, line: bytes) -> None:
         if self._mark:
             line, self._mark = mark_missed(line, self._mark), 0
         if not self.outbox.put(line):
@@ -59,6 +66,7 @@ class _Listener:
             self._broadcaster.missed += 1
 
     def _make_notice(self) -> list[bytes]:
+        self._flush()  # what is under way is missed too
         count, self._missed = self._missed, 0
         make_message = self._broadcaster.loss_message
         message = None if make_message is None else make_message(self._channel, count)
@@ -86,7 +94,7 @@ class Broadcaster(AsyncioServer):
         self.queue_limit = queue_limit
         self.loss_message = loss_message
         self.missed = 0
-        self._listeners: dict[str, set[_Listener]] = {}
+        self._listeners: dict[str, Fanout] = {}
 
     async def _handle_connection_cr(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if await read_first_line(reader) != _BANNER:
@@ -95,8 +103,10 @@ class Broadcaster(AsyncioServer):
         if not name.endswith(b"\n"):
             return
         channel = name[:-1].decode(errors="backslashreplace")
-        listener = _Listener(self, channel, writer)
-        listeners = self._listeners.setdefault(channel, set())
+        listeners = self._listeners.get(channel)
+        if listeners is None:
+            listeners = self._listeners[channel] = Fanout()
+        listener = _Listener(self, channel, listeners.flush, writer)
         listeners.add(listener)
         try:
             await listener.outbox.serve(reader)
@@ -111,10 +121,8 @@ class Broadcaster(AsyncioServer):
         Raises what pyon.encode raises.
         """
         listeners = self._listeners.get(name)
-        if listeners:
-            line = _encode(obj)
-            for listener in listeners:
-                listener.send(line)
+        if listeners is not None:
+            listeners.put(_encode(obj))
 
 
 Callbacks = Callable[[Any], Any] | Iterable[Callable[[Any], Any]]

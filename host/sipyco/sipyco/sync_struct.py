@@ -21,7 +21,7 @@ from operator import getitem
 from typing import Any
 
 from sipyco import keepalive, pyon
-from sipyco._streams import READ_SIZE, Outbox, close_client, for_each_line
+from sipyco._streams import READ_SIZE, Fanout, Outbox, close_client, for_each_line
 from sipyco.tools import AsyncioServer, SimpleSSLConfig, read_first_line
 
 __all__ = ["ModAction", "Notifier", "Publisher", "Subscriber", "process_mod", "update_from_dict"]
@@ -143,6 +143,15 @@ def _encode(mod: dict[str, Any]) -> bytes:
     return pyon.encode(mod).encode("ascii") + b"\n"
 
 
+class _Subscription(Outbox):
+    def take(self, lines: list[bytes], data: bytes) -> None:
+        """From `Fanout`."""
+        if not self.put_at_once(data):
+            for line in lines:
+                if not self.put(line):
+                    self.clear()  # the structure comes anew when there is room
+
+
 class Publisher(AsyncioServer):
     """Serves Notifiers (a dictionary by name) to subscribers; becomes the publisher of each of them.
 
@@ -158,7 +167,7 @@ class Publisher(AsyncioServer):
         self.queue_limit = queue_limit
         self.queue_bytes = queue_bytes
         self.restarts = 0
-        self._subscribers: dict[Notifier, set[Outbox]] = {notifier: set() for notifier in notifiers.values()}
+        self._subscribers: dict[Notifier, Fanout] = {notifier: Fanout() for notifier in notifiers.values()}
         for notifier in notifiers.values():
             notifier.publish = partial(self.publish, notifier)
 
@@ -172,16 +181,18 @@ class Publisher(AsyncioServer):
         if notifier is None:
             return
 
+        subscribers = self._subscribers[notifier]
+
         def init_line() -> bytes:
+            subscribers.flush()  # mods that are part of the structure must not be sent after it
             return _encode({"action": ModAction.init.value, "struct": notifier.raw_view})
 
         def begin_anew() -> list[bytes]:
             self.restarts += 1
             return [init_line()]
 
-        outbox = Outbox(writer, self.queue_limit, self.queue_bytes, _HIGH_WATER, begin_anew)
+        outbox = _Subscription(writer, self.queue_limit, self.queue_bytes, _HIGH_WATER, begin_anew)
         outbox.put(init_line())
-        subscribers = self._subscribers[notifier]
         subscribers.add(outbox)
         try:
             await outbox.serve(reader)
@@ -192,10 +203,7 @@ class Publisher(AsyncioServer):
         """Send a mod to the subscribers of `notifier`; encoded once. Raises what pyon.encode raises."""
         subscribers = self._subscribers[notifier]
         if subscribers:
-            line = _encode(mod)
-            for outbox in subscribers:
-                if not outbox.put(line):
-                    outbox.clear()
+            subscribers.put(_encode(mod))
 
 
 class Subscriber:
