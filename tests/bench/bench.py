@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import bench_sipyco
+
 from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.coredevice.session import AsyncSession
 from corelog.lab.program import Program
@@ -39,7 +41,7 @@ FIGURES: dict[str, tuple[str, float | None]] = {
     "aqctl_corelog": ("records/s", 500_000),
     "aqctl_corelog, per 100,000 records": ("CPU s", 0.2),
 }
-HIGHER_IS_BETTER = {"Mcycles/s", "records/s"}
+HIGHER_IS_BETTER = {"Mcycles/s", "records/s"} | bench_sipyco.UNITS
 
 
 async def on_board() -> dict[str, float]:
@@ -150,6 +152,7 @@ def number(value: float | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="keep the figures as the recorded ones")
+    parser.add_argument("--no-sipyco", action="store_true", help="leave out the 40 s that SiPyCo takes")
     args = parser.parse_args()
     recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
     print("cycles on the simulated board ...", flush=True)
@@ -160,6 +163,11 @@ def main() -> None:
     result = bench_aqctl.measure()
     figures["aqctl_corelog"] = result.rate
     figures["aqctl_corelog, per 100,000 records"] = result.cpu_per_100k
+    if not args.no_sipyco:
+        print("SiPyCo ...", flush=True)
+        for name, (value, unit) in bench_sipyco.figures().items():
+            figures[name] = value
+            FIGURES[name] = unit, bench_sipyco.BUDGETS.get(name)
     print(f"\n{table(figures, recorded)}\n\nload average {os.getloadavg()[0]:.1f} (rates suffer from other work)")
     if args.record:
         RECORDED.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")

@@ -32,6 +32,13 @@ ARRAY = np.arange(131072.0)  # 1 MiB
 LIMIT = 120.0
 
 
+BUDGETS = {  # five times what the original was measured to do
+    "logs.Server, 100 connections": 350_000,
+    "RPC-driven mods, 64 tasks": 43_500,
+}
+UNITS = {"calls/s", "mods/s", "messages/s", "lines/s", "MB/s"}
+
+
 def port_of(server: AsyncioServer) -> int:
     return server.asyncio_server.sockets[0].getsockname()[1]
 
@@ -157,7 +164,7 @@ async def send_logs(port: int, connections: int, lines: int) -> None:
     """Prepared lines from bare sockets."""
     writers = [(await asyncio.open_connection(HOST, port))[1] for _ in range(connections)]
     per = lines // connections
-    for i, writer in enumerate(writers):
+    for writer in writers:
         writer.write(b"ARTIQ logging\n")
     block = b"".join(b"source:INFO:some.module:a message of usual length, number %d\n" % i for i in range(100))
     say(time.monotonic())
@@ -324,9 +331,7 @@ def logs(connections: int, lines: int) -> float:
     arrived, ended = server.hear()
     sender.end()
     server.end()
-    if arrived < lines:  # the last line comes over a connection of its own and may overtake others
-        print(f"  {lines - arrived + 1} of {lines} lines were still under way", file=sys.stderr)
-    return arrived / (ended - began)
+    return arrived / (ended - began)  # the last line comes over a connection of its own and may overtake some others
 
 
 def forwarded(seconds: float) -> float:
