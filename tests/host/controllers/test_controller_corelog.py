@@ -71,7 +71,7 @@ async def test_link_cut_in_the_middle_of_a_frame_loses_and_repeats_nothing(cut: 
         device.flood(1000, warn_every=3)
         device.faults.cut_after = cut
         async with running(device) as r:
-            await r.until("flood 999/1000")
+            await r.until("flood 1000/1000")
             assert flood_numbers(r.lines) == list(range(1000))
             assert device.connections == 2
             assert r.controller.status()["duplicates"] == 0
@@ -82,7 +82,7 @@ async def test_device_that_dribbles_single_bytes_is_read() -> None:
         device.faults.dribble = 1
         device.flood(50)
         async with running(device) as r:
-            await r.until("flood 49/50")
+            await r.until("flood 50/50")
             assert flood_numbers(r.lines) == list(range(50))
 
 
@@ -122,7 +122,7 @@ async def test_cursor_of_a_boot_that_is_gone_starts_at_the_oldest_and_says_so() 
     async with FakeDevice() as device:
         device.flood(10)
         async with running(device, [Cursor(0, 1234, 77, 3)]) as r:
-            lines = await r.until("flood 9/10")
+            lines = await r.until("flood 10/10")
             assert "the device no longer keeps its boot 00000000000004d2" in lines[0]
             assert "from device seq 77 on" in lines[0]
             assert "device booted" in lines[1]
@@ -133,7 +133,7 @@ async def test_reboot_that_loses_the_memory_is_said() -> None:
     async with FakeDevice() as device:
         async with running(device) as r:
             device.flood(10)
-            await r.until("flood 9/10")
+            await r.until("flood 10/10")
             device.reboot(keep=False)
             device.write(Level.INFO, "a", "b")
             lines = await r.until("firmware.a:b")
@@ -193,7 +193,7 @@ async def test_device_that_hangs_up_once_while_it_reboots_is_not_taken_for_an_ol
     async with FakeDevice() as device:
         device.flood(10)
         async with running(device) as r:
-            await r.until("flood 9/10")
+            await r.until("flood 10/10")
             device.faults.refuse = True
             device.drop()
             await r.until("trying again")
@@ -220,7 +220,7 @@ async def test_device_that_reset_without_a_farewell_is_noticed_before_the_silenc
     async with FakeDevice() as device:
         async with running(device, silence=60) as r:
             device.flood(5)
-            await r.until("flood 4/5")
+            await r.until("flood 5/5")
             device.reset_silently()
             device.write(Level.INFO, "a", "new boot")
             lines = await r.until("firmware.a:new boot", timeout=4)

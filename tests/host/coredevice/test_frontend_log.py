@@ -102,12 +102,12 @@ async def test_loss_and_reboot_are_shown_and_it_goes_on() -> None:
     async with FakeDevice(capacity=10) as device:
         device.flood(100)
         async with following(device, device.host) as stream:
-            await line_with(stream, "flood 99/100")
+            await line_with(stream, "flood 100/100")
             device.drop()
             await line_with(stream, "connection lost")
             device.flood(50)
             await line_with(stream, "records lost (")
-            await line_with(stream, "flood 49/50")
+            await line_with(stream, "flood 50/50")
             device.reboot()
             await line_with(stream, f"boot {device.log.boot_id:016x}")
 
