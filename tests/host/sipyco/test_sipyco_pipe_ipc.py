@@ -161,12 +161,13 @@ class PipeLoop(asyncio.SelectorEventLoop):
 def pipes(tmp_path: Path) -> Iterator[Callable[[Any], Any]]:
     loop = PipeLoop()
     loop.folder = tmp_path
-    watcher = asyncio.ThreadedChildWatcher()
-    policy = asyncio.get_event_loop_policy()
-    previous = policy.get_child_watcher()
-    policy.set_child_watcher(watcher)
+    if sys.version_info < (3, 12):  # later versions watch the children of any loop
+        policy = asyncio.get_event_loop_policy()
+        previous = policy.get_child_watcher()
+        policy.set_child_watcher(asyncio.ThreadedChildWatcher())
     yield lambda main: loop.run_until_complete(asyncio.wait_for(main, 30))
-    policy.set_child_watcher(previous)
+    if sys.version_info < (3, 12):
+        policy.set_child_watcher(previous)
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
 
