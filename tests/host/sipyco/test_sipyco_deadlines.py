@@ -70,7 +70,7 @@ async def test_port_that_does_not_accept_does_not_hold_up_who_set_a_timeout(unre
 async def test_timeout_of_a_call_leaves_the_connection_in_step() -> None:
     target = Target()
     async with serving({"t": target}, allow_parallel=True) as (_, port):
-        client = AsyncioClient(timeout=0.2)
+        client = AsyncioClient(timeout=1.0)
         await client.connect_rpc("127.0.0.1", port)
         await times_out(lambda: client.slow("late"))
         target.release.set()
@@ -78,14 +78,14 @@ async def test_timeout_of_a_call_leaves_the_connection_in_step() -> None:
         await client.close_rpc()
 
         def use() -> Any:
-            blocking_client = Client("127.0.0.1", port, connect_timeout=0.2)
+            blocking_client = Client("127.0.0.1", port, connect_timeout=1.0)
             try:
                 return blocking_client.slow("as long as it takes")
             finally:
                 blocking_client.close_rpc()
         target.release.clear()
         call = asyncio.create_task(asyncio.to_thread(use))
-        done, _ = await asyncio.wait([call], timeout=0.5)
+        done, _ = await asyncio.wait([call], timeout=1.5)
         assert not done
         target.release.set()
         assert await asyncio.wait_for(call, 10) == "as long as it takes"

@@ -66,13 +66,13 @@ async def test_source_of_a_function_runs_beside_the_driver_in_a_namespace_per_co
                                      "import asyncio\nasync def f():\n while True: await asyncio.sleep(0)",
                                      "async def f():\n while True: pass"])
 async def test_call_beyond_its_time_limit_is_interrupted_and_the_server_goes_on(limited: str) -> None:
-    async with controller(time_limit=0.3) as (port, _):
+    async with controller(time_limit=0.8) as (port, _):
         async with asyncio_client(port, "camera_rexec") as client:
             await client.add_code(limited)
             began = time.monotonic()
-            with pytest.raises(TimeoutError, match=r"f took longer than 0\.3 s"):
+            with pytest.raises(TimeoutError, match=r"f took longer than 0\.8 s"):
                 await client.call("f")
-            assert 0.25 < time.monotonic() - began < 10
+            assert 0.7 < time.monotonic() - began < 10
             with pytest.raises(TimeoutError):
                 await client.add_code("while True: pass")
             await client.add_code("import asyncio\nasync def g():\n await asyncio.sleep(0.01)\n return 5")
