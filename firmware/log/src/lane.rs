@@ -1,6 +1,7 @@
 //! One circular area of whole records. A record is never split: what does not fit before the end goes to the start.
 
 use crate::record::{frame_words, join};
+use crate::Level;
 
 /// Where the records of a lane lie, in words from its start. `wrap` 0: all in `tail..head`; else in `tail..wrap`
 /// followed by `0..head`, with `head <= tail < wrap`. All numbers are kept valid even if the memory itself decays.
@@ -127,6 +128,25 @@ impl Lane {
             }
         }
         Err(place)
+    }
+
+    /// The last of the records from `first` on that follow each other in memory and by number, are below number
+    /// `before`, none of them less severe than `min_level`, and take at most `most` words.
+    #[inline]
+    pub fn run(&self, memory: &[u32], first: Found, before: u64, most: usize, min_level: Level) -> Found {
+        let limit = if self.wrap != 0 && first.place.lap != self.lap { self.wrap } else { self.head };
+        let limit = limit.min(first.place.pos.saturating_add(most));
+        let mut last = first;
+        while last.seq.wrapping_add(1) < before {
+            let Some([kind, _, low, high, ..]) = memory.get(last.end..limit) else { break };
+            let Some(words) = frame_words(*kind).filter(|words| *words <= limit - last.end) else { break };
+            let seq = last.seq.wrapping_add(1);
+            if join(*low, *high) != seq || (kind >> 8) as u8 > min_level as u8 {
+                break;
+            }
+            last = Found { place: Place { pos: last.end, lap: first.place.lap }, end: last.end + words, seq };
+        }
+        last
     }
 
     pub fn is_empty(&self) -> bool {

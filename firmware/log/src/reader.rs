@@ -195,12 +195,17 @@ impl<'a> View<'a> {
                         break false; // not reached: `found` lies within the lane
                     };
                     if record.level() <= min_level {
-                        let frame = record.bytes();
-                        let Some(place) = out.get_mut(bytes..bytes + frame.len()) else {
+                        // As many as follow each other go in one piece.
+                        let last = scan.run(lane, found, (out.len() - bytes) / 4, min_level);
+                        let frames = self.lanes[lane].get(found.place.pos..last.end).unwrap_or(&[]);
+                        let frames: &[u8] = bytemuck::cast_slice(frames);
+                        let Some(place) = out.get_mut(bytes..bytes + frames.len()) else {
                             break true;
                         };
-                        place.copy_from_slice(frame);
-                        bytes += frame.len();
+                        place.copy_from_slice(frames);
+                        bytes += frames.len();
+                        scan.pass(lane, last);
+                        continue;
                     } else if skips == MAX_SKIPS {
                         break true;
                     } else {

@@ -225,7 +225,7 @@ impl<'a> Ring<'a> {
         let (words, key) = (text.frame_words(), text.key(level));
         let sums = sum_words(0, 0, room.get(..words - HEADER_WORDS).unwrap_or(&[]));
         if self.last.may_equal(key, sums.0) {
-            return self.append_compared(time, level, text);
+            return self.append_compared(time, level, text, sums);
         }
         let (seq, retained) = (self.state.next_seq, self.state.retained as u32);
         seal(header, &Sealed { time, level, seq, retained, repeat: 0 }, text, sums);
@@ -237,16 +237,16 @@ impl<'a> Ring<'a> {
     /// The text at the lane's head may be the last record's.
     #[cold]
     #[inline(never)]
-    fn append_compared(&mut self, time: u64, level: Level, text: Text) -> Written {
+    fn append_compared(&mut self, time: u64, level: Level, text: Text, sums: (u32, u32)) -> Written {
         let lane = lane_of(level);
         let pos = self.state.lanes[lane].head;
         let memory = &self.lanes[lane];
         if let (Some(new), Some(old)) = (memory.get(pos..), memory.get(self.last.pos..)) {
             if within(REPEAT_WINDOW_US, old, time) && same_start(new, old, text.target_len + text.message_len) {
-                return self.provide(time, level, text, 1, time);
+                return self.provide(time, level, text, sums, 1, time);
             }
         }
-        self.seal_head(time, level, text, 0);
+        self.seal_head(time, level, text, sums, 0);
         self.count(level, text.frame_words());
         Written::Record
     }
@@ -268,15 +268,16 @@ impl<'a> Ring<'a> {
         };
         let text = compose(room, target, message, detail);
         let (words, key) = (text.frame_words(), text.key(level));
+        let sums = sum_words(0, 0, room.get(..words - HEADER_WORDS).unwrap_or(&[]));
         if may_repeat(key, self.last.key) {
             let old = self.lanes[lane].get(self.last.pos..).unwrap_or(&[]);
             let repeat = pending.repeat.saturating_add(1);
             if words == pending.words && same_start(self.scratch, old, (words - HEADER_WORDS) * 4) {
-                return self.provide(time, level, text, repeat, pending.since);
+                return self.provide(time, level, text, sums, repeat, pending.since);
             }
             if same_start(self.scratch, old, text.target_len + text.message_len) {
                 self.copy_scratch(lane, words);
-                return self.provide(time, level, text, repeat, pending.since);
+                return self.provide(time, level, text, sums, repeat, pending.since);
             }
         }
         self.flush_repeats();
@@ -285,7 +286,7 @@ impl<'a> Ring<'a> {
         control::set_lane(self.control, lane, place);
         compiler_fence(Ordering::SeqCst);
         self.copy_scratch(lane, words);
-        self.seal_head(time, level, text, 0);
+        self.seal_head(time, level, text, sums, 0);
         self.count(level, words);
         Written::Record
     }
@@ -297,13 +298,12 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Completes the record at the head of its lane, all but counting it.
-    fn seal_head(&mut self, time: u64, level: Level, text: Text, repeat: u32) {
+    /// Completes the record at the head of its lane, whose text has these sums, all but counting it.
+    fn seal_head(&mut self, time: u64, level: Level, text: Text, sums: (u32, u32), repeat: u32) {
         let (lane, seq, retained) = (lane_of(level), self.state.next_seq, self.state.retained as u32);
         let pos = self.state.lanes[lane].head;
         let frame = self.lanes[lane].get_mut(pos..pos + text.frame_words());
-        if let Some((header, room)) = frame.and_then(|frame| frame.split_first_chunk_mut()) {
-            let sums = sum_words(0, 0, room);
+        if let Some((header, _)) = frame.and_then(|frame| frame.split_first_chunk_mut()) {
             seal(header, &Sealed { time, level, seq, retained, repeat }, text, sums);
             self.last = Last { key: text.key(level), sum: sums.0, pos };
         }
@@ -327,8 +327,8 @@ impl<'a> Ring<'a> {
     /// Keeps the record at the head of its lane as one that may still change. Complete with the number it will have, so
     /// that a reset does not lose it.
     #[cold]
-    fn provide(&mut self, time: u64, level: Level, text: Text, repeat: u32, since: u64) -> Written {
-        self.seal_head(time, level, text, repeat);
+    fn provide(&mut self, time: u64, level: Level, text: Text, sums: (u32, u32), repeat: u32, since: u64) -> Written {
+        self.seal_head(time, level, text, sums, repeat);
         self.pending = Some(Pending { level, words: text.frame_words(), repeat, since });
         Written::Repeat
     }

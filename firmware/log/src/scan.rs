@@ -3,6 +3,7 @@
 use crate::lane::{Found, Place};
 use crate::reader::{Cursor, Loss, View};
 use crate::ring::{NORMAL, RETAINED};
+use crate::Level;
 
 pub(crate) enum Step {
     Record {
@@ -71,6 +72,15 @@ impl<'a> Scan<'a> {
             Some((lane, found)) => Some(self.view.retained_before(*lane, found) + u64::from(*lane == RETAINED)),
             None => self.retained,
         }
+    }
+
+    /// The last of the records from `found` in that lane that come one after the other; see [`crate::lane::Lane::run`].
+    #[inline]
+    pub fn run(&self, lane: usize, found: Found, most: usize, min_level: Level) -> Found {
+        let end = self.view.state.next_seq;
+        let other = self.next[NORMAL + RETAINED - lane].ok().filter(|other| other.seq >= self.seq);
+        let before = other.map_or(end, |other| other.seq.min(end));
+        self.view.state.lanes[lane].run(self.view.lanes[lane], found, before, most, min_level)
     }
 
     #[inline]

@@ -180,27 +180,60 @@ pub struct Program<'a> {
     results: u32,
 }
 
-impl<'a> Program<'a> {
-    /// Checks all of `code`. `longest_wait`: mu that an Input or Count may reach ahead of the cursor; `max_results`:
-    /// how many results there is room for.
-    pub fn check(code: &'a [u8], longest_wait: i64, max_results: u32) -> Result<Program<'a>, ProgramError> {
-        let mut reader = Reader::new(code);
-        let (mut index, mut results) = (0, 0);
-        while reader.used() < code.len() {
-            let fail = |reason| ProgramError { index, reason };
-            let op = Op::parse(&mut reader).map_err(fail)?;
-            if let Op::Input { duration, .. } | Op::Count { duration, .. } = op {
-                if duration > longest_wait {
-                    return Err(fail(Bad::Wait { duration, limit: longest_wait }));
-                }
+/// The check of a program, which can be made in steps.
+pub struct Check<'a> {
+    code: &'a [u8],
+    reader: Reader<'a>,
+    longest_wait: i64,
+    max_results: u32,
+    index: u32,
+    results: u32,
+}
+
+impl<'a> Check<'a> {
+    /// Will check all of `code`. `longest_wait`: mu that an Input or Count may reach ahead of the cursor;
+    /// `max_results`: how many results there is room for.
+    pub fn new(code: &'a [u8], longest_wait: i64, max_results: u32) -> Check<'a> {
+        Check { code, reader: Reader::new(code), longest_wait, max_results, index: 0, results: 0 }
+    }
+
+    /// Checks at most `operations` more; gives the program when its end was reached.
+    pub fn step(&mut self, operations: u32) -> Result<Option<Program<'a>>, ProgramError> {
+        for _ in 0..operations {
+            if self.reader.used() == self.code.len() {
+                break;
             }
-            results += op.results();
-            if results > max_results {
-                return Err(fail(Bad::Results { limit: max_results }));
-            }
-            index += 1;
+            self.operation().map_err(|reason| ProgramError { index: self.index, reason })?;
+            self.index += 1;
         }
-        Ok(Program { code, results })
+        let done = self.reader.used() == self.code.len();
+        Ok(done.then_some(Program { code: self.code, results: self.results }))
+    }
+
+    fn operation(&mut self) -> Result<(), Bad> {
+        let op = Op::parse(&mut self.reader)?;
+        match op {
+            Op::Input { duration, .. } | Op::Count { duration, .. } if duration > self.longest_wait => {
+                return Err(Bad::Wait { duration, limit: self.longest_wait });
+            }
+            _ => self.results += op.results(),
+        }
+        if self.results > self.max_results {
+            return Err(Bad::Results { limit: self.max_results });
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Program<'a> {
+    /// Checks all of `code` at once; see [`Check::new`].
+    pub fn check(code: &'a [u8], longest_wait: i64, max_results: u32) -> Result<Program<'a>, ProgramError> {
+        let mut check = Check::new(code, longest_wait, max_results);
+        loop {
+            if let Some(program) = check.step(u32::MAX)? {
+                return Ok(program);
+            }
+        }
     }
 
     /// How many results playing it gives.

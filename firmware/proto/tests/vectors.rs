@@ -1,7 +1,7 @@
 //! Every message against the shared vectors, also when it arrives in pieces.
 
 use corelog_proto::mgmt::{self, Debug, Limits, Request, Subscribe};
-use corelog_proto::session::{self, Bad, Op, Program};
+use corelog_proto::session::{self, Bad, Check, Op, Program};
 use corelog_proto::{stream, Parsed};
 use serde_json::{json, Value};
 
@@ -297,6 +297,11 @@ fn programs_are_checked_and_iterated() {
         let code = bytes(entry);
         // The longest Input of the vectors reaches 2^40 mu ahead.
         let program = Program::check(&code, 1 << 40, 7).unwrap_or_else(|error| panic!("{}: {error}", entry["name"]));
+        let (mut check, mut steps) = (Check::new(&code, 1 << 40, 7), 1);
+        while check.step(1).expect("sound").is_none() {
+            steps += 1;
+        }
+        assert_eq!(steps, program.ops().count().max(1), "one operation at a time");
         assert_eq!(u64::from(program.results()), entry["results"]);
         assert_eq!(Value::from(program.ops().map(op_value).collect::<Vec<_>>()), entry["ops"], "{}", entry["name"]);
     }

@@ -4,9 +4,10 @@ use core::convert::Infallible;
 use core::fmt::{Display, Write};
 
 use corelog_board::{memory, rtio};
-use corelog_proto::session::{self, Done, Hello, Program, Request};
+use corelog_proto::session::{self, Check, Done, Hello, Request};
 use corelog_proto::Parsed;
 use embassy_executor::Spawner;
+use embassy_futures::yield_now;
 use embassy_net::Stack;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::mutex::Mutex;
@@ -25,6 +26,8 @@ const BUFFERS: Buffers = Buffers { rx: 8192, tx: 4096 };
 /// Bytes of the longest program, and numbers of the longest result.
 const LONGEST: usize = 256 * 1024;
 const RESULTS: usize = 8192;
+/// Operations checked before other tasks have their turn.
+const CHECKED_AT_A_TIME: u32 = 64;
 /// Longest wait for the program of another client to end.
 const TURN: Duration = Duration::from_secs(10);
 /// Input and Count may wait this long.
@@ -86,9 +89,13 @@ impl Client {
             return Err(End::Aborted("program does not fit")); // not reached: the length was checked
         };
         connection.read_exact(code).await?;
-        let program = match Program::check(code, LONGEST_WAIT, RESULTS as u32) {
-            Ok(program) => program,
-            Err(error) => return refuse(connection, error).await,
+        let mut check = Check::new(code, LONGEST_WAIT, RESULTS as u32);
+        let program = loop {
+            match check.step(CHECKED_AT_A_TIME) {
+                Ok(Some(program)) => break program,
+                Ok(None) => yield_now().await,
+                Err(error) => return refuse(connection, error).await,
+            }
         };
         let Ok(mut player) = with_timeout(TURN, PLAYER.lock()).await else {
             return refuse(connection, "another client's program is still being played").await;
