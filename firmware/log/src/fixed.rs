@@ -7,7 +7,7 @@ use crate::Level;
 /// Longest target and text together of a [`Fixed`], bytes: short of every limit of a record.
 const LONGEST: usize = MAX_TARGET;
 
-/// A record ready to be written, all but its number and time: `static R: Fixed<{ fixed_words(TARGET, TEXT) }> =
+/// A record ready to be written, all but its number and time: `static R: Fixed<[u32; fixed_words(TARGET, TEXT)]> =
 /// Fixed::new(level, TARGET, TEXT)`, and [`crate::Ring::write_fixed`] with `&R`.
 pub struct Fixed<W: ?Sized> {
     pub(crate) level: Level,

@@ -132,10 +132,10 @@ async fn delivery(samples: &mut [u32]) {
         let (start, idle) = (cpu::cycles(), tasks::idle_cycles());
         // Asleep, so that waiting for acknowledgements does not count as work.
         while !stream::all_have(end) {
-            Timer::after(Duration::from_millis(5)).await;
+            Timer::after(Duration::from_millis(100)).await;
         }
         // What was taken last is still to be sent and acknowledged.
-        Timer::after(Duration::from_millis(20)).await;
+        Timer::after(Duration::from_millis(50)).await;
         let idle = tasks::idle_cycles().wrapping_sub(idle);
         *sample = cpu::cycles().wrapping_sub(start).wrapping_sub(idle) / (DELIVERED * BATCH * readers);
     }
