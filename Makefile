@@ -3,7 +3,8 @@
 .PHONY: help setup run test bench lint board test-rust test-host test-gateware test-system clean
 
 VENV := .venv/bin
-CARGO_FIRMWARE = $(VENV)/python -m corelog_gateware.simulator.toolchain
+# Tests that hold real time against a limit run alone, the others on all cores, module by module.
+PARALLEL := -n auto --dist loadfile -m "not timing"
 
 help: ## this list
 	@echo "Corelog: the core device speaks. Targets:"
@@ -35,13 +36,16 @@ test-rust: setup ## ring and wire formats in Rust, against models (no board)
 	cd firmware && CARGO_TARGET_DIR=../build/rust cargo test --release --locked -p corelog-log -p corelog-proto -p corelog-config
 
 test-host: setup ## host programs and protocols (no board)
-	$(VENV)/pytest -q tests/repo tests/host
+	$(VENV)/pytest -q $(PARALLEL) tests/repo tests/host
+	$(VENV)/pytest -q -m timing tests/host
 
 test-gateware: setup ## gateware cores in simulation
-	$(VENV)/pytest -q tests/gateware
+	$(VENV)/pytest -q $(PARALLEL) tests/gateware
 
 test-system: setup ## the whole system on the simulated board
-	$(VENV)/pytest -q tests/hil
+	$(VENV)/corelog board --build-only
+	$(VENV)/pytest -q $(PARALLEL) tests/hil
+	$(VENV)/pytest -q -m timing tests/hil
 
 bench: setup ## cycle counts and rates, beside the recorded ones
 	@$(VENV)/python tests/bench/bench.py

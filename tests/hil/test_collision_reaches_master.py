@@ -10,7 +10,7 @@ from corelog.coredevice.session import AsyncSession
 from corelog.lab.system import LogEntry, System
 from support.conditions import host_time_of_counter
 
-pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.board, pytest.mark.timing, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 EXAMPLES = __file__.rsplit("/tests/", 1)[0] + "/examples"
 MESSAGES = {

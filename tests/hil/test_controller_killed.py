@@ -12,7 +12,7 @@ import pytest
 from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.lab.system import LogEntry, System
 
-pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.board, pytest.mark.timing, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 FLOOD = re.compile(r"flood (\d+)/(\d+)$")
 LOST = re.compile(r"(\d+) records? lost")

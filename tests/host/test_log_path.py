@@ -14,7 +14,7 @@ from corelog.lab.system import System, free_address
 from corelog.testing.fakedevice import FakeDevice
 from corelog.wire.frames import Level
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timing, pytest.mark.timeout(180)]
 
 RATE = 25_000
 SECONDS = 4
