@@ -104,7 +104,7 @@
 
       devShells.${system}.default = pkgs.mkShell {
         name = "corelog";
-        packages = [ python rust pkgs.lld pkgs.verilator pkgs.libslirp pkgs.pkg-config pkgs.gnumake pkgs.ruff pkgs.mypy ];
+        packages = [ python rust ] ++ (with pkgs; [ lld verilator libslirp pkg-config gnumake ruff mypy ]);
         # The sources themselves are run, so that a change needs no rebuild of the shell.
         shellHook = ''
           export PYTHONPATH=$PWD/host:$PWD/gateware''${PYTHONPATH:+:$PYTHONPATH}

@@ -32,7 +32,8 @@ def run_logged(command: Sequence[str], log: Path, what: str, **options: object) 
         file.write(f"$ {' '.join(command)}\n".encode())
         file.flush()
         try:
-            done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+            done = subprocess.run(  # type: ignore[call-overload]
+                command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **options)
         except OSError as error:
             raise BuildError(f"{what} failed: cannot run {command[0]}: {error.strerror}") from error
     if done.returncode != 0:

@@ -122,7 +122,8 @@ class System:
         self.master = Program("master", ["corelog", "master", "-v", *bind], cwd=directory,
                               ready="ARTIQ master is now ready.", on_line=on_line)
         self.ctlmgr = Program("ctlmgr", ["corelog", "ctlmgr", "-v", "-s", address, "--host-filter", address, *bind],
-                              cwd=directory, env=state, ready="ARTIQ controller manager is now running.", on_line=on_line)
+                              cwd=directory, env=state, on_line=on_line,
+                              ready="ARTIQ controller manager is now running.")
         self.tap = LogTap(on_entry)
 
     async def start(self, board_timeout: float = 600.0) -> None:

@@ -50,7 +50,8 @@ def raise_packed_exc(pack: Any) -> None:
     name, message = str(pack.get("class", "unknown")), str(pack.get("message", ""))
     error = _build(name, message)
     trace = pack.get("traceback", [])
-    error.parent_traceback = list(trace) if isinstance(trace, list | tuple) else [str(trace)]  # type: ignore[attr-defined]
+    lines = list(trace) if isinstance(trace, list | tuple) else [str(trace)]
+    error.parent_traceback = lines  # type: ignore[attr-defined]
     raise error
 
 

@@ -26,7 +26,8 @@ std::vector<Segment> read_image(const std::string &path, uint32_t base, uint32_t
     if (image.size() < sizeof header) throw fail("is no ELF file");
     memcpy(&header, image.data(), sizeof header);
     if (memcmp(header.e_ident, ELFMAG, SELFMAG)) throw fail("is no ELF file");
-    if (header.e_ident[EI_CLASS] != ELFCLASS32 || header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != EM_RISCV)
+    if (header.e_ident[EI_CLASS] != ELFCLASS32 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
+        header.e_machine != EM_RISCV)
         throw fail("is not for a 32-bit RISC-V CPU");
     if (header.e_entry != base)
         throw fail("starts at " + hex(header.e_entry) + ", but the CPU starts at " + hex(base));

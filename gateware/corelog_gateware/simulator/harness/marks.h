@@ -7,7 +7,8 @@
 
 namespace corelog {
 
-// Lines: `mark CYCLE VALUE` (firmware wrote identity.mark), `error CYCLE` (an RTIO error, or several in one cycle, arose),
+// Lines: `mark CYCLE VALUE` (firmware wrote identity.mark), `error CYCLE` (an RTIO error, or several in one
+// cycle, arose),
 // `frame CYCLE LENGTH` (first byte of a frame left the MAC), `ready CYCLE`, `reset CYCLE CAUSE`.
 class Marks {
 public:

@@ -242,7 +242,8 @@ int Network::revents(int index, void *self) {
 
 void Network::poll(const timespec &timeout) {
     fds_.clear();
-    uint32_t slirp_timeout_ms = UINT32_MAX;  // it is called every few hundred microseconds, sooner than any of its timers
+    // it is called every few hundred microseconds, sooner than any of its timers
+    uint32_t slirp_timeout_ms = UINT32_MAX;
     slirp_pollfds_fill(slirp_, &slirp_timeout_ms, add_poll, this);
     int ready = ppoll(fds_.data(), fds_.size(), &timeout, nullptr);
     slirp_pollfds_poll(slirp_, ready < 0, revents, this);
