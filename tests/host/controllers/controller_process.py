@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from corelog.lab.program import die_with_parent
 from corelog.testing.fakedevice import FakeDevice
 from sipyco.pc_rpc import AsyncioClient
 
@@ -39,7 +40,7 @@ class Controller:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "corelog.frontend.aqctl_corelog", "-p", str(self.port), "--no-localhost-bind",
             "--bind", "127.0.0.1", "--port-mgmt", str(device.port), *args, device.host,
-            stderr=stderr, env=environment, limit=1 << 16)
+            stderr=stderr, env=environment, limit=1 << 16, preexec_fn=die_with_parent)
         self._task = asyncio.create_task(self._read())
         return self
 
