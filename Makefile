@@ -5,6 +5,8 @@
 VENV := .venv/bin
 # Tests that hold real time against a limit run alone, the others on all cores, module by module.
 PARALLEL := -n auto --dist loadfile -m "not timing"
+# What failed beside others is tried once more alone, and says so; what fails alone fails.
+AGAIN = || { echo "make: what failed is tried once more, alone"; $(VENV)/pytest -q --last-failed --last-failed-no-failures none
 
 help: ## this list
 	@echo "Corelog: the core device speaks. Targets:"
@@ -36,16 +38,16 @@ test-rust: setup ## ring and wire formats in Rust, against models (no board)
 	cd firmware && CARGO_TARGET_DIR=../build/rust cargo test --release --locked -p corelog-log -p corelog-proto -p corelog-config
 
 test-host: setup ## host programs and protocols (no board)
-	$(VENV)/pytest -q $(PARALLEL) tests/repo tests/host
-	$(VENV)/pytest -q -m timing tests/host
+	$(VENV)/pytest -q $(PARALLEL) tests/repo tests/host $(AGAIN) tests/repo tests/host; }
+	$(VENV)/pytest -q -m timing tests/host $(AGAIN) tests/host; }
 
 test-gateware: setup ## gateware cores in simulation
-	$(VENV)/pytest -q $(PARALLEL) tests/gateware
+	$(VENV)/pytest -q $(PARALLEL) tests/gateware $(AGAIN) tests/gateware; }
 
 test-system: setup ## the whole system on the simulated board
 	$(VENV)/corelog board --build-only
-	$(VENV)/pytest -q $(PARALLEL) tests/hil
-	$(VENV)/pytest -q -m timing tests/hil
+	$(VENV)/pytest -q $(PARALLEL) tests/hil $(AGAIN) tests/hil; }
+	$(VENV)/pytest -q -m timing tests/hil $(AGAIN) tests/hil; }
 
 bench: setup ## cycle counts and rates, beside the recorded ones
 	@$(VENV)/python tests/bench/bench.py

@@ -232,6 +232,7 @@ async def test_log_file_has_the_records_with_their_time(tmp_path: Path) -> None:
         assert lines[at + 1] == "two"
 
 
+@pytest.mark.timing
 async def test_client_that_reads_too_slowly_is_told_in_place_exactly_what_it_missed(tmp_path: Path) -> None:
     async with management(tmp_path) as system:
         await start_master(system, "-qqqq")
