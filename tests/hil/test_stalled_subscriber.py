@@ -9,7 +9,7 @@ from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.wire.frames import Cursor, From, Level, Loss
 from support.readers import subscribed
 
-pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(700)]
+pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(1500)]
 
 COUNT = 100_000
 WARN_EVERY = 1000
@@ -22,7 +22,7 @@ async def test_subscriber_that_stopped_reading_gets_one_exact_loss_per_gap_and_e
         await device.debug_flood(COUNT, level=Level.DEBUG if await debug_is_logged(device) else Level.INFO,
                                  warn_every=WARN_EVERY)
         reader.reading.set()
-        await reader.wait_for_text(f"flood {COUNT}/{COUNT}", 120.0)
+        await reader.wait_for_text(f"flood {COUNT}/{COUNT}", 400.0)  # the stack probes a closed window ever more rarely
         reader.check_law()
         flood = [record for _, record in reader.records if record.body.startswith("flood ")]
         losses = [loss for _, loss in reader.losses]
@@ -47,10 +47,10 @@ async def test_loss_says_how_many_errors_and_warnings_were_among_the_lost(board:
     async with subscribed(board, From.NOW) as reader, AsyncMgmt(board, timeout=600.0) as device:
         await reader.wait_until(lambda r: bool(r.boots))
         reader.reading.clear()
-        count = 3000  # 2 MB: more than all buffers between device and reader hold
+        count = 12_000  # 8 MB: more than all buffers between device and reader hold
         await device.debug_flood(count, level=Level.WARN, body_length=600)
         reader.reading.set()
-        await reader.wait_for_text(f"flood {count}/{count}.", 120.0)
+        await reader.wait_for_text(f"flood {count}/{count}.", 400.0)
         reader.check_law()
         losses = [loss for _, loss in reader.losses]
         assert losses and all(loss.exact for loss in losses)

@@ -18,10 +18,6 @@ static constexpr uint32_t HOST = NETWORK | 2, NAME_SERVER = NETWORK | 3, DEFAULT
 static constexpr int64_t PROBE_TIMEOUT_NS = 2'000'000'000;
 static constexpr int BACKLOG = 128;  // libslirp asks for 1, too few for clients that connect together
 
-// Of the connections' buffers on the host (they inherit it): a reader that stops is to be felt by the board as it would
-// be over a real network, not after the megabytes that the kernel would hold.
-static constexpr int SEND_BUFFER = 64 * 1024;
-
 static in_addr ip(uint32_t value) { return in_addr{htonl(value)}; }
 
 static int64_t clock_ns(void *) {
@@ -108,7 +104,6 @@ void Network::forward(in_addr guest) {
         if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) || !listening) continue;
         if (getsockname(fd, reinterpret_cast<sockaddr *>(&name), &name_length)) continue;
         if (name.sin_family != AF_INET || name.sin_addr.s_addr != host_.s_addr) continue;
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &SEND_BUFFER, sizeof SEND_BUFFER);
         listen(fd, BACKLOG);
         listeners_.push_back(fd);
     }
