@@ -112,8 +112,7 @@ class Management:
         return [entry.text for entry in self.tap.entries if entry.source == source]
 
     async def stop(self) -> None:
-        if hasattr(self.tap._receiver, "receive_task"):
-            await self.tap.close()
+        await self.tap.close()
         await self.ctlmgr.stop()
         await self.master.stop()
 
