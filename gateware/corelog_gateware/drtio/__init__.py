@@ -1,0 +1,1 @@
+"""DRTIO: links between boards (docs/drtio.md, README.md)."""
