@@ -8,6 +8,9 @@ from typing import Any
 
 from migen import Memory
 
+# A board has one of these for every downstream port: `drtio0_tx_enable`, `drtioaux1_mem`, ...
+PORT = re.compile(r"(drtio|drtioaux)(\d+)(?:_(\w+))?")
+
 
 def registers(soc: Any) -> dict[str, tuple[int, int]]:
     """``{"uptime_lo": (address, words)}`` of every CSR; a memory behind the CSR bus counts as one register."""
@@ -30,8 +33,15 @@ def memories(soc: Any) -> dict[str, tuple[int, int]]:
 
 
 def constants(soc: Any, extra: dict[str, int]) -> dict[str, int]:
-    """Integer constants: interrupts, those of the cores, the clock and ``extra``."""
-    found = {"clock_frequency": int(soc.clk_freq), **extra}
+    """Integer constants: interrupts, those of the cores, the clock, downstream ports (``drtio_links``), whether there
+    is an uplink (``drtio_uplink``), and ``extra``."""
+    ports = [module for module in soc.csr.regions if re.fullmatch(r"drtio\d+", module)]
+    found = {
+        "clock_frequency": int(soc.clk_freq),
+        "drtio_links": len(ports),
+        "drtio_uplink": int("drtiosat" in soc.csr.regions),
+        **extra,
+    }
     for name, value in soc.constants.items():
         if isinstance(value, int) and not name.startswith("CONFIG_"):
             found.setdefault(name.lower(), value)
@@ -40,21 +50,33 @@ def constants(soc: Any, extra: dict[str, int]) -> dict[str, int]:
 
 def rust(soc: Any, extra: dict[str, int]) -> str:
     """Rust source of nothing but ``pub const``: ``<MODULE>_<REGISTER>_ADDR`` and ``_WORDS``, ``<REGION>_BASE`` and
-    ``_SIZE`` (usize), and the constants (u32, or u64 if they need it)."""
+    ``_SIZE`` (usize), and the constants (u32, or u64 if they need it; DRTIO_LINKS usize). What there is for every
+    downstream port is an array by port: ``DRTIO_N_TX_ENABLE_ADDR: [usize; 2]``, ``DRTIOAUX_N_MEM_BASE``,
+    ``DRTIOAUX_N_INTERRUPT``; without ports there are none of these."""
     lines = ["// Generated from the gateware. Changes are lost at the next build."]
+    of_ports: dict[tuple[str, str], dict[int, str]] = {}
 
     def const(name: str, kind: str, value: str) -> None:
+        if port := PORT.fullmatch(name):
+            of_ports.setdefault((f"{port[1]}_n_{port[3]}", kind), {})[int(port[2])] = value
+            return
         identifier = re.sub(r"\W", "_", name).upper()
         lines.append(f"pub const {identifier}: {kind} = {value};")
 
-    for name, value in sorted(constants(soc, extra).items()):
-        const(name, "u32" if value < 2**32 else "u64", str(value))
+    numbers = constants(soc, extra)
+    links = numbers["drtio_links"]
+    for name, number in sorted(numbers.items()):
+        const(name, "usize" if name == "drtio_links" else "u32" if number < 2**32 else "u64", str(number))
     for name, (base, size) in memories(soc).items():
         const(f"{name}_base", "usize", f"{base:#010x}")
         const(f"{name}_size", "usize", f"{size:#x}")
     for name, (address, words) in registers(soc).items():
         const(f"{name}_addr", "usize", f"{address:#010x}")
         const(f"{name}_words", "usize", str(words))
+    for (name, kind), values in of_ports.items():
+        if sorted(values) != list(range(links)):
+            raise ValueError(f"{name} is there for ports {sorted(values)} of {links}")
+        const(name, f"[{kind}; {links}]", f"[{', '.join(values[port] for port in range(links))}]")
     return "\n".join(lines) + "\n"
 
 
@@ -71,8 +93,7 @@ def cpp(soc: Any, names: Iterable[str]) -> str:
 def write(soc: Any, directory: Path, extra: dict[str, int]) -> None:
     """Write ``csr.rs``, ``csr.json`` and ``corelog_soc.h`` of the finalized ``soc``.
 
-    Files that would not change keep their time, so that
-    the firmware is not rebuilt for nothing."""
+    Files that would not change keep their time, so that the firmware is not rebuilt for nothing."""
     directory.mkdir(parents=True, exist_ok=True)
     described = {
         "constants": constants(soc, extra),
