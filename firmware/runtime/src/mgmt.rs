@@ -5,6 +5,8 @@ use core::convert::Infallible;
 use core::fmt::{self, Display};
 
 use corelog_board::{memory, storage};
+use corelog_device::logger::ReaderId;
+use corelog_device::record::warn;
 use corelog_proto::mgmt::{self, Limits};
 use corelog_proto::Parsed;
 use critical_section::Mutex;
@@ -13,14 +15,12 @@ use embassy_net::Stack;
 use embassy_time::{Duration, Instant};
 use static_cell::StaticCell;
 
-use crate::logger::ReaderId;
-use crate::record::warn;
 use crate::requests;
 use crate::tcp::{Buffers, Connection, End, Pool, PATIENCE};
 
 const PORT: u16 = 1380;
 /// Eight clients, one whose turn to leave has come, and two sockets that listen.
-pub const SOCKETS: usize = 11;
+pub const SOCKETS: usize = ReaderId::CLIENTS;
 const BUFFERS: Buffers = Buffers { rx: 2048, tx: 8192 };
 
 /// Limits of announced lengths: what the configuration store, and a 16 MiB flash, can hold.
@@ -35,7 +35,7 @@ pub fn start(spawner: Spawner, stack: Stack<'static>) {
     static POOL: StaticCell<Slots> = StaticCell::new();
     let pool = POOL.init(Pool::new());
     for index in 0..SOCKETS {
-        spawner.spawn(crate::expect_task(slot(pool, stack, index)));
+        spawner.spawn(corelog_device::expect_task(slot(pool, stack, index)));
     }
 }
 

@@ -6,14 +6,15 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use corelog_board::ethernet::{self, Receiver, Transmitter, SLOT_WORDS};
 use corelog_board::{identity, memory};
 use corelog_config::address::{self, Ip};
+use corelog_device::record::{info, warn};
+use corelog_device::{config, irq};
 use embassy_executor::Spawner;
 use embassy_net::{Config, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use embassy_net_driver::{Capabilities, Checksum, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 use embassy_time::{Duration, Timer};
 use static_cell::StaticCell;
 
-use crate::record::{info, warn};
-use crate::{config, irq, mgmt, session};
+use crate::{mgmt, session};
 
 const DEFAULT_MAC: [u8; 6] = [0x02, 0x00, 0x00, 0x00, 0x00, 0x21];
 const DEFAULT_IP: &str = "10.0.2.15/24";
@@ -30,8 +31,8 @@ pub fn start(spawner: Spawner) -> Stack<'static> {
     let seed = u64::from(identity::entropy()) << 32 | u64::from(identity::entropy());
     let resources = RESOURCES.init(StackResources::new());
     let (stack, runner) = embassy_net::new(Device::new(mac), addresses(), resources, seed);
-    spawner.spawn(crate::expect_task(run(runner)));
-    spawner.spawn(crate::expect_task(watch_drops()));
+    spawner.spawn(corelog_device::expect_task(run(runner)));
+    spawner.spawn(corelog_device::expect_task(watch_drops()));
     stack
 }
 

@@ -3,10 +3,10 @@
 use core::fmt;
 
 use corelog_board::rtio::{self, Input, Output};
+use corelog_device::rtio::take_seen;
 use corelog_proto::session::{Exception, ExceptionKind, Op, Program};
 use embassy_futures::yield_now;
 
-use crate::rtio::take_seen;
 use crate::session::LONGEST_WAIT;
 use crate::tcp::Connection;
 

@@ -3,12 +3,12 @@
 use core::fmt::{self, Write};
 
 use corelog_board::clock;
+use corelog_device::logger::{self, Logs, ReaderId};
 use corelog_log::{text, Cursor, Item};
 use embassy_futures::select::{select3, Either3};
 use embassy_futures::yield_now;
 use embassy_time::{Duration, Timer};
 
-use crate::logger::{self, Logs, ReaderId};
 use crate::tcp::{Connection, End};
 
 const PREVIOUS: &str = "[previous boot] ";

@@ -1,19 +1,18 @@
 //! What management requests do.
 
-use core::fmt::Write;
-
-use corelog_board::{clock, identity, memory, storage};
+use corelog_board::{identity, memory, storage};
 use corelog_config::store;
-use corelog_proto::mgmt::{self, capability, Debug, Identity, Request};
+use corelog_device::flash::Image;
+use corelog_device::logger::{self, ReaderId};
+use corelog_device::record::{info, warn};
+use corelog_device::{config, debug, manage};
+use corelog_proto::mgmt::{self, capability, Debug, Request};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::mutex::{Mutex, MutexGuard};
 use embassy_time::{with_timeout, Duration};
 
-use crate::crc::Crc;
-use crate::logger::{self, ReaderId};
-use crate::record::{error, info, warn};
 use crate::tcp::{Connection, End};
-use crate::{bench, config, debug, pull, start, stream};
+use crate::{bench, pull, stream};
 
 /// Bytes of the buffer for the log as text: both boots' rings, with times and levels written out.
 const LOG_TEXT: usize = 768 * 1024;
@@ -54,19 +53,12 @@ pub async fn perform(
         }
         Request::Reboot => reboot(connection).await?,
         Request::PullLog => pull::run(connection, reader, work).await?,
-        Request::DebugAllocator => dump_memory(),
+        Request::DebugAllocator => manage::dump_memory(),
         Request::Flash { length } => flash(connection, length as usize, work).await?,
         Request::ConfigRead { key } => config_read(connection, key, work).await?,
         Request::ConfigWrite { key, length } => config_write(connection, key, length as usize, work).await?,
-        Request::ConfigRemove { key } => {
-            let result = config::write(key.as_bytes(), &[]).await;
-            changed(connection, key, result).await?;
-        }
-        Request::ConfigErase => {
-            let result = config::erase().await;
-            logger::configure();
-            answer(connection, result).await?;
-        }
+        Request::ConfigRemove { key } => answer(connection, manage::config_write(key, &[]).await).await?,
+        Request::ConfigErase => answer(connection, manage::config_erase().await).await?,
         Request::Identify => identify(connection).await?,
         Request::Subscribe(request) => return stream::run(connection, reader, work, request).await.map(Some),
         Request::Debug(request) => perform_debug(connection, request).await?,
@@ -190,30 +182,13 @@ async fn config_write(connection: &mut Connection, key: &str, length: usize, wor
 
 async fn store_value(connection: &mut Connection, key: &str, value: &mut [u8]) -> Result<(), End> {
     connection.read_exact(value).await?;
-    // Checked before it is stored: a bad level would otherwise stay bad at every boot.
-    if logger::is_level_key(key.as_bytes()) && !value.is_empty() && logger::parse_level(value).is_none() {
-        warn!("configuration key {key} is OFF, ERROR, WARN, INFO, DEBUG or TRACE; what was sent is refused");
-        return refuse(connection).await;
-    }
-    let result = config::write(key.as_bytes(), value).await;
-    changed(connection, key, result).await
+    answer(connection, manage::config_write(key, value).await).await
 }
 
-/// Lets a change of the configuration take effect where it does so at once, and answers.
-async fn changed(connection: &mut Connection, key: &str, result: Result<(), config::Error>) -> Result<(), End> {
-    if logger::is_level_key(key.as_bytes()) {
-        logger::configure();
-    }
-    answer(connection, result).await
-}
-
-async fn answer(connection: &mut Connection, result: Result<(), config::Error>) -> Result<(), End> {
-    match result {
-        Ok(()) => success(connection).await,
-        Err(reason) => {
-            error!("configuration not changed: {}", reason.text());
-            refuse(connection).await
-        }
+async fn answer(connection: &mut Connection, done: bool) -> Result<(), End> {
+    match done {
+        true => success(connection).await,
+        false => refuse(connection).await,
     }
 }
 
@@ -222,17 +197,8 @@ async fn identify(connection: &mut Connection) -> Result<(), End> {
     if debug::allowed() {
         capabilities |= capability::DEBUG;
     }
-    let mut ident = [0; 128];
-    let identity = Identity {
-        board_id: identity::board_id(),
-        boot_id: start::current_boot_id(),
-        uptime: clock::now(),
-        capabilities,
-        gateware: identity::gateware(&mut ident),
-        firmware: start::FIRMWARE,
-    };
     let mut reply = [0; 256];
-    match identity.encode(&mut reply) {
+    match manage::identify(capabilities, &mut reply) {
         Some(length) => connection.write_all(&reply[..length]).await,
         None => refuse(connection).await,
     }
@@ -248,47 +214,16 @@ async fn perform_debug(connection: &mut Connection, request: Debug) -> Result<()
         Debug::Flood { level, body_length, count, warn_every, interval } => {
             debug::flood(debug::Flood { level, body_length: body_length.into(), count, warn_every, interval }).await;
         }
-        Debug::Measure { count } => bench::run(count).await,
+        Debug::Measure { count } => corelog_device::bench::run(count, bench::delivery).await,
     }
     success(connection).await
 }
 
-/// Describes the use of memory on the UART only. There is no heap, so this is all of it.
-fn dump_memory() {
-    struct Direct;
-    impl Write for Direct {
-        fn write_str(&mut self, text: &str) -> core::fmt::Result {
-            corelog_board::uart::send_blocking(text.as_bytes());
-            Ok(())
-        }
-    }
-    let usage = memory::usage();
-    // The UART cannot fail.
-    let _ = writeln!(
-        Direct,
-        "memory: image {} bytes, stack {} bytes ({} or more never used), buffers {} of {} bytes, no heap",
-        usage.image, usage.stack, usage.stack_untouched, usage.arena_used, usage.arena
-    );
-}
-
-/// Receives a flash image and checks it. This board has no flash to put it in.
+/// Receives a flash image and checks it.
 async fn flash(connection: &mut Connection, length: usize, work: &mut [u8]) -> Result<(), End> {
-    let Some(body) = length.checked_sub(4) else {
-        error!("flash image refused: {length} bytes are too short for its checksum");
-        skip(connection, length, work, |_| {}).await?;
-        return refuse(connection).await;
-    };
-    let mut crc = Crc::new();
-    skip(connection, body, work, |part| crc.update(part)).await?;
-    let mut sum = [0; 4];
-    connection.read_exact(&mut sum).await?;
-    let sum = u32::from_le_bytes(sum);
-    if sum != crc.value() {
-        error!("flash image refused: its checksum is {:#010x}, but it says {sum:#010x}", crc.value());
-    } else {
-        error!("flash image is sound, but this board has no flash memory for it");
-    }
-    refuse(connection).await
+    let mut image = Image::new(length);
+    skip(connection, length, work, |part| image.update(part)).await?;
+    answer(connection, image.finish()).await
 }
 
 /// Longest key with a value of one byte must fit the store many times over.

@@ -4,6 +4,7 @@ use core::convert::Infallible;
 use core::fmt::{Display, Write};
 
 use corelog_board::{memory, rtio};
+use corelog_device::record::warn;
 use corelog_proto::session::{self, Check, Done, Hello, Request};
 use corelog_proto::Parsed;
 use embassy_executor::Spawner;
@@ -16,7 +17,6 @@ use static_cell::StaticCell;
 
 use crate::mgmt::aborted;
 use crate::player::{Outcome, Player, Reason};
-use crate::record::warn;
 use crate::tcp::{Buffers, Connection, End, Pool, PATIENCE};
 
 const PORT: u16 = 1381;
@@ -44,7 +44,7 @@ pub fn start(spawner: Spawner, stack: Stack<'static>) {
     static POOL: StaticCell<Slots> = StaticCell::new();
     let pool = POOL.init(Pool::new());
     for index in 0..SOCKETS {
-        spawner.spawn(crate::expect_task(slot(pool, stack, index)));
+        spawner.spawn(corelog_device::expect_task(slot(pool, stack, index)));
     }
 }
 

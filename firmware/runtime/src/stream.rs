@@ -5,6 +5,8 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use corelog_board::clock;
+use corelog_device::logger::{self, Logs, ReaderId};
+use corelog_device::start;
 use corelog_log::{Cursor, Level, Recovered, MAX_FRAME_BYTES};
 use corelog_proto::mgmt::{From, Subscribe};
 use corelog_proto::stream::{Boot, Header, Heartbeat};
@@ -14,9 +16,8 @@ use embassy_futures::yield_now;
 use embassy_net::tcp::TcpWriter;
 use embassy_time::{Duration, Instant, Timer};
 
-use crate::logger::{self, Logs, ReaderId};
+use crate::mgmt;
 use crate::tcp::{Connection, End};
-use crate::{mgmt, start};
 
 /// Well below the second that is promised: the network takes its time too.
 const HEARTBEAT: Duration = Duration::from_millis(800);

@@ -18,8 +18,8 @@ use embassy_sync::waitqueue::AtomicWaker;
 use embassy_time::{Instant, Timer};
 use log::{LevelFilter, Log, Metadata};
 
+use crate::config;
 use crate::record::{info, warn};
-use crate::{config, mgmt};
 
 /// Words of each block of the numbered ring: one of this boot, one of the boot before.
 const BLOCK: usize = 64 * 1024;
@@ -89,9 +89,14 @@ impl ReaderId {
     const UART: ReaderId = ReaderId(0);
     const REPEATS: ReaderId = ReaderId(1);
     const FIRST_CLIENT: usize = 2;
-    const COUNT: usize = Self::FIRST_CLIENT + mgmt::SOCKETS;
+    /// Most readers besides.
+    pub const CLIENTS: usize = 11;
+    const COUNT: usize = Self::FIRST_CLIENT + Self::CLIENTS;
 
+    /// # Panics
+    /// If `index` is not below [`ReaderId::CLIENTS`].
     pub const fn client(index: usize) -> ReaderId {
+        assert!(index < Self::CLIENTS, "more readers than there is room for");
         ReaderId(Self::FIRST_CLIENT + index)
     }
 

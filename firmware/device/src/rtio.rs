@@ -6,7 +6,7 @@ use corelog_board::rtio::errors::{self, Kind};
 use corelog_board::tasks;
 use critical_section::Mutex;
 
-use crate::{config, logger};
+use crate::{config, logger, target};
 
 /// Kinds seen since the last [`take_seen`], one bit each.
 static SEEN: Mutex<Cell<u32>> = Mutex::new(Cell::new(0));
@@ -48,7 +48,7 @@ fn serve_one() -> bool {
         saw(report.kind);
         config::channel_name(report.channel.into(), |channel| {
             logger::write_error(
-                module_path!(),
+                target!(),
                 format_args!("RTIO {} involving channel {:#06x}:{channel}", name(report.kind), report.channel),
                 format_args!(" at {} mu", report.timestamp),
             );
@@ -67,7 +67,7 @@ fn serve_lost() {
             if lost != 0 {
                 saw(kind);
                 let message = format_args!("{lost} RTIO {} reports lost", name(kind));
-                logger::write_error(module_path!(), message, format_args!(""));
+                logger::write_error(target!(), message, format_args!(""));
             }
         }
         LOST.borrow(cs).set(told);

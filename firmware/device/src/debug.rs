@@ -1,4 +1,4 @@
-//! Requests that only help to test and measure: a flood of records.
+//! Requests that only help to test and measure: what answers them, and a flood of records.
 
 use core::fmt;
 
@@ -9,6 +9,7 @@ use log::Level;
 
 use crate::config;
 use crate::record::record;
+use crate::target;
 
 /// Records written before other tasks have their turn.
 const STEP: u32 = 8;
@@ -63,6 +64,6 @@ pub async fn flood(flood: Flood) {
         let warning = flood.warn_every > 0 && number % flood.warn_every == 0;
         let body = Body { number, count: flood.count, length: flood.body_length };
         let level = if warning { Level::Warn } else { level };
-        record!(level, target: module_path!(), "{body}");
+        record!(level, target: target!(), "{body}");
     }
 }
