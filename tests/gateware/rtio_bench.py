@@ -54,7 +54,7 @@ class Top(Module):
             inner = getattr(core.cri, name)
             # 32-bit data ports whatever the channels' widths, so that the driver need not know.
             outer = Signal(32 if name in ("o_data", "i_data") else len(inner), name_override=f"cri_{name}")
-            driven = name in ("chan_sel", "o_stb", "o_address", "o_timestamp", "o_data", "i_stb", "i_timeout")
+            driven = name in ("chan_sel", "o_stb", "o_address", "o_timestamp", "o_data", "i_stb", "i_timeout", "space_stb")
             self.comb += inner.eq(outer) if driven else outer.eq(inner)
             self.ports.add(outer)
 

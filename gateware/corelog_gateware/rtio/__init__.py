@@ -3,5 +3,8 @@
 from .channel import Channel, InputInterface, OutputInterface
 from .core import RTIOCore
 from .cpu import RTIOErrors, RTIOFrontEnd
+from .cri import CRI, unconnected_cri
 
-__all__ = ["Channel", "InputInterface", "OutputInterface", "RTIOCore", "RTIOErrors", "RTIOFrontEnd"]
+__all__ = [
+    "CRI", "Channel", "InputInterface", "OutputInterface", "RTIOCore", "RTIOErrors", "RTIOFrontEnd", "unconnected_cri",
+]

@@ -15,6 +15,7 @@ from .gates import Gates
 from .inputs import InputReader
 from .lanebank import LaneBank
 from .lanes import LaneDistributor
+from .space import BufferSpace
 from .tsc import TimestampCounter
 
 # Cycles from the gates to a pad behind one register in the PHY; events are released that much before their time.
@@ -113,7 +114,8 @@ class RTIOCore(Module):
 
     cri                common RTIO interface (cri.py)
     errors             ErrorQueue (errors.py)
-    tsc                TimestampCounter (tsc.py)
+    tsc                TimestampCounter (tsc.py). Loading it does what `reset` does, so that nothing remains that was
+                       meant for the time before.
     reset              high for a cycle: drops all events in lanes and pipeline, input events and a pending read, and
                        forgets the lanes' last times. Neither reports nor lost counters nor PHYs are touched.
     reset_phy          high for a cycle: PHYs into their initial state
@@ -150,10 +152,11 @@ class RTIOCore(Module):
         self.comb += self.cri.counter.eq(self.tsc.full)
         output_path = OutputPath(self.cri, self.tsc, channels, lane_count, lane_depth)
         self.submodules.output_path = ResetInserter()(output_path)
+        self.submodules.space = BufferSpace(self.cri, output_path.lanes, lane_depth)
         self.submodules.input_path = ResetInserter()(InputReader(self.cri, self.tsc, channels, input_depth))
         self.comb += [
-            self.output_path.reset.eq(self.reset),
-            self.input_path.reset.eq(self.reset),
+            self.output_path.reset.eq(self.reset | self.tsc.load),
+            self.input_path.reset.eq(self.reset | self.tsc.load),
             output_path.sed_spread_enable.eq(self.sed_spread_enable),
         ]
         self.submodules.errors = ErrorQueue(

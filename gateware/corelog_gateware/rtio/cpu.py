@@ -3,7 +3,7 @@
 from migen import Cat, If, Module, Signal
 
 from .core import RTIOCore
-from .cri import ADDRESS_BITS, CHAN_SEL_BITS
+from .cri import ADDRESS_BITS, CHAN_SEL_BITS, CRI
 from .csr_bus import CSR, AutoCSR, CSRStatus, CSRStorage, EventManager, EventSourceLevel
 from .errors import CHANNEL_BITS, COUNTER_BITS, KIND_BITS, KIND_BUSY, KIND_COLLISION, KIND_SEQUENCE
 
@@ -22,10 +22,14 @@ class RTIOFrontEnd(Module, AutoCSR):
     counter_update     write 1: counter (64, mu) takes the present time
     reset, reset_phy   write 1
     sed_spread_enable  1: spread events over the lanes
+
+    core  whose time, resets and spreading these are
+    cri   where events go and reads come from: the core's (default), a switch before it (drtio/routing.py), or
+          unconnected_cri() where others than this CPU submit events
     """
 
-    def __init__(self, core: RTIOCore) -> None:
-        cri = core.cri
+    def __init__(self, core: RTIOCore, cri: CRI | None = None) -> None:
+        cri = core.cri if cri is None else cri
         self.target = CSRStorage(CHAN_SEL_BITS + ADDRESS_BITS)
         self.timestamp = CSRStorage(64)
         self.o_data = CSRStorage(32)
@@ -61,7 +65,7 @@ class RTIOFrontEnd(Module, AutoCSR):
             reset.eq(self.reset.re & self.reset.r),
             reset_phy.eq(self.reset_phy.re & self.reset_phy.r),
             start.eq(self.i_start.re & self.i_start.r),
-            If(self.counter_update.re & self.counter_update.r, self.counter.status.eq(cri.counter)),
+            If(self.counter_update.re & self.counter_update.r, self.counter.status.eq(core.tsc.full)),
         ]
         self.comb += [core.reset.eq(reset), core.reset_phy.eq(reset_phy), cri.i_stb.eq(start)]
 

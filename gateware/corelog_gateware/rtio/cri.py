@@ -15,22 +15,45 @@ Input, one read at a time:
   shows
     bit 0 no event     nothing arrived until the timeout (also the state before the first read and after a reset)
     bit 1 overflow     events of this channel were lost since the last report of this kind; nothing was taken out
-    bit 2 wait         the read is in progress; an i_stb now is ignored
+    bit 2 wait         the read is in progress; an i_stb now gives it up (with an event it has just taken) and begins
+                       the new one
     bit 3 unreachable  there is no such input channel
   With i_status all zero, i_data and i_timestamp (mu) hold the oldest event of the channel.
+
+Buffer space, one question at a time:
+  chan_sel, of which only the destination matters, is taken in the cycle in which space_stb is high. From the next cycle
+  space_wait is high until `space` holds the answer: how many events surely fit, whatever lanes they take, after all
+  events whose submission was over before; SPACE_UNREACHABLE: there is no such destination. A space_stb while
+  space_wait is high begins anew.
+
+The three are independent of each other. chan_sel is destination << 16 | channel; an RTIO core ignores the destination's
+part of its questions about space and has no channels but those of destination 0 (drtio/routing.py takes it off).
 
 counter is the time of this very cycle in mu. Times are 64 bit mu; 8 mu are a coarse cycle, which is one clock cycle.
 """
 
+from migen import Constant
 from migen.genlib.record import DIR_M_TO_S, DIR_S_TO_M, Record
 
 O_WAIT, O_UNDERFLOW, O_UNREACHABLE, O_IGNORED = 1, 2, 4, 8
 I_NO_EVENT, I_OVERFLOW, I_WAIT, I_UNREACHABLE = 1, 2, 4, 8
 
+SPACE_BITS = 16
+SPACE_UNREACHABLE = 0xFFFF
+
 FINE_BITS = 3
 COARSE_BITS = 64 - FINE_BITS
 ADDRESS_BITS = 8
 CHAN_SEL_BITS = 24
+
+
+def unconnected_cri() -> "CRI":
+    """A CRI with nothing behind it: everything is unreachable."""
+    cri = CRI()
+    cri.o_status.reset = Constant(O_UNREACHABLE)
+    cri.i_status.reset = Constant(I_UNREACHABLE)
+    cri.space.reset = Constant(SPACE_UNREACHABLE)
+    return cri
 
 
 class CRI(Record):
@@ -54,6 +77,9 @@ class CRI(Record):
                 ("i_data", i_data_width, DIR_S_TO_M),
                 ("i_timestamp", 64, DIR_S_TO_M),
                 ("i_status", 4, DIR_S_TO_M),
+                ("space_stb", 1, DIR_M_TO_S),
+                ("space_wait", 1, DIR_S_TO_M),
+                ("space", SPACE_BITS, DIR_S_TO_M),
                 ("counter", 64, DIR_S_TO_M),
             ],
             name=name,

@@ -83,13 +83,6 @@ class InputReader(Module):
         self.sync += If(
             (state != _IDLE) | cri.i_stb,
             Case(state, {
-                _IDLE: If(
-                    cri.i_stb,
-                    chan_sel.eq(cri.chan_sel),
-                    timeout.eq(cri.i_timeout[FINE_BITS:]),
-                    no_event.eq(0), overflow.eq(0), unreachable.eq(0),
-                    state.eq(_SELECT),
-                ),
                 # What is seen in one cycle is decided upon in the next; nobody else takes events meanwhile.
                 _SELECT: [
                     known.eq(0),
@@ -103,5 +96,12 @@ class InputReader(Module):
                 .Elif(expired, no_event.eq(1), state.eq(_IDLE))
                 .Else(state.eq(_SELECT)),
             }),
+            If(
+                cri.i_stb,
+                chan_sel.eq(cri.chan_sel),
+                timeout.eq(cri.i_timeout[FINE_BITS:]),
+                no_event.eq(0), overflow.eq(0), unreachable.eq(0),
+                state.eq(_SELECT),
+            ),
         )
         self.comb += expired.eq(~seen_until[-1] & (seen_until > timeout))

@@ -15,6 +15,8 @@ class LaneBank(Module):
     full      bit k: lane k holds `depth` entries
     dout[k], readable, re   bit k of `re` takes lane k's oldest entry; it must be set in `readable`
 
+    level[k]  entries lane k holds
+
     An entry written in cycle c is readable from c + 2 on if the lane was empty; one write and one read per lane and
     cycle.
     All state is in vectors with a bit per lane and changes only in cycles in which something moves: a simulation of
@@ -30,6 +32,7 @@ class LaneBank(Module):
         self.dout = [Signal(width, name=f"dout{k}") for k in range(lane_count)]
         self.readable = Signal(lane_count)
         self.re = Signal(lane_count)
+        self.level = [Signal(max=depth + 1, name=f"level{k}") for k in range(lane_count)]
 
         # # #
 
@@ -40,7 +43,7 @@ class LaneBank(Module):
         moves = []
         for k in range(lane_count):
             produce, consume = Signal(pointer_bits, name=f"produce{k}"), Signal(pointer_bits, name=f"consume{k}")
-            level = Signal(max=depth + 1, name=f"level{k}")  # entries in RAM and on dout
+            level = self.level[k]  # counts entries in RAM and on dout
             # `fetch` never reads the place `we` writes: what is fetched was stored in an earlier cycle.
             ram = Memory(width, 2**pointer_bits)
             port_w = ram.get_port(write_capable=True, mode=READ_FIRST)
