@@ -5,6 +5,16 @@ use std::{env, fs, path::PathBuf, process};
 /// Bytes at the end of RAM that keep their contents over a reset and over a change of the firmware.
 const RETAINED: u64 = 1 << 20;
 
+/// Parts that not every board has, and a name in csr.rs that tells.
+const PARTS: [(&str, &str); 6] = [
+    ("has_ethernet", "ETHMAC_INTERRUPT"),
+    ("has_rtio_cpu", "RTIO_TARGET_ADDR"),
+    ("has_ports", "DRTIO_N_RX_UP_ADDR"),
+    ("has_credits", "DRTIO_N_SPACE_ADDR"),
+    ("has_routing", "DRTIO_ROUTING_HOP_ADDR"),
+    ("has_uplink", "DRTIOSAT_RX_UP_ADDR"),
+];
+
 fn main() {
     println!("cargo:rerun-if-env-changed=CORELOG_GENERATED");
     println!("cargo:rerun-if-changed=link.x");
@@ -18,6 +28,12 @@ fn main() {
         Err(error) => fail(&format!("cannot read {}: {error}", csr_path.display())),
     };
     println!("cargo:rustc-env=CORELOG_CSR={}", csr_path.display());
+    for (flag, name) in PARTS {
+        println!("cargo:rustc-check-cfg=cfg({flag})");
+        if csr.contains(&format!("pub const {name}:")) {
+            println!("cargo:rustc-cfg={flag}");
+        }
+    }
 
     let (base, size) = (constant(&csr, "MAIN_RAM_BASE"), constant(&csr, "MAIN_RAM_SIZE"));
     let ram = size.saturating_sub(RETAINED);

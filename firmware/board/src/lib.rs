@@ -15,6 +15,8 @@ pub mod csr {
 pub mod clock;
 mod copy;
 pub mod cpu;
+pub mod drtio;
+#[cfg(has_ethernet)]
 pub mod ethernet;
 mod exclusive;
 pub mod identity;

@@ -23,6 +23,7 @@ pub fn read64(address: usize) -> u64 {
 }
 
 /// Writes the 64-bit register at `address`, the high word first.
+#[cfg(has_rtio_cpu)]
 #[inline(always)]
 pub fn write64(address: usize, value: u64) {
     write(address, (value >> 32) as u32);
