@@ -13,7 +13,7 @@ K_AUX_LAST = 0x5c   # K28.2
 K_START = 0x7c      # K28.3
 
 
-def phy_layout():
+def phy_layout() -> list[tuple[str, int, int]]:
     """Layout of the record between link layer (master: drives tx_*) and physical layer (drives rx_*).
 
     tx_d, tx_k    the word sent in this cycle; byte 0 (bits 0 to 7) first; bit n of tx_k: byte n is a K symbol
@@ -50,18 +50,18 @@ class LinkInterface:
         rt_rx_start   (with rt_rx_stb) it is a start word: rt_rx_data[:8] is the type, rt_rx_data[8:] is 0
         rt_rx_data    16 bits, descrambled; holds its value while rt_rx_stb is low
         The link layer does not know packets' lengths. A packet is the start word and the words of the cycles straight
-        after it in which rt_rx_stb is high and rt_rx_start low. rt_rx_stb is low for idle words, aux bytes, symbol errors
-        and while the link is down, so a packet that is too short when rt_rx_stb falls or rt_rx_start comes was
-        broken off. rt_rx_stb never rises without rt_rx_start: D words after a break are symbol errors and not
-        passed on. D words after a packet's end without any other word in between are passed on; they make the packet too
-        long, which the receiver of packets counts (corrupt_packets), not the link layer.
+        after it in which rt_rx_stb is high and rt_rx_start low. rt_rx_stb is low for idle words, aux bytes, symbol
+        errors and while the link is down: a packet that is too short when rt_rx_stb falls or rt_rx_start comes was
+        broken off. rt_rx_stb never rises without rt_rx_start: D words after a break are symbol errors and not passed
+        on. D words straight after a packet's end are passed on; they make the packet too long, which the receiver of
+        packets counts (corrupt_packets), not the link layer.
 
     Aux TX, driven by the sender of frames
         aux_tx_stb    a byte is offered; it may wait as long as real-time words go first
         aux_tx_data   8 bits
         aux_tx_last   it is its frame's last
-        aux_tx_ack    driven by the link layer: the byte is taken in this cycle. Depends on rt_tx_stb and aux_tx_stb only:
-                      a link that is down or disabled takes bytes too, and they are lost.
+        aux_tx_ack    driven by the link layer: the byte is taken in this cycle, that is, rt_tx_stb is low. A link that
+                      is down or disabled takes bytes too, and they are lost.
 
     Aux RX, registers, valid for one cycle, one cycle after the word was on phy.rx_d
         aux_rx_stb    a byte of a frame
@@ -76,7 +76,7 @@ class LinkInterface:
         symbol_error  register, one cycle for every symbol error while the link is up
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.rt_tx_stb = Signal()
         self.rt_tx_start = Signal()
         self.rt_tx_data = Signal(16)
