@@ -249,10 +249,14 @@ pub mod port {
         (ECHO.read(port) & 1 == 0).then(|| ECHO_CYCLES.read(port))
     }
 
-    /// Sends the time, `correction` added to the port's counter.
-    pub fn set_time(port: usize, correction: u32) {
+    /// Sends the time, corrected for the way there, if an echo takes this many cycles.
+    pub fn set_time(port: usize, echo_cycles: u32) {
+        #[cfg(has_ports)]
+        const CONSTANT: u32 = crate::csr::DRTIO_TIME_CONSTANT;
+        #[cfg(not(has_ports))]
+        const CONSTANT: u32 = 0;
         let port = Link::Port(port);
-        TIME_CORRECTION.write(port, correction);
+        TIME_CORRECTION.write(port, (4 * echo_cycles).wrapping_add(CONSTANT));
         SET_TIME.write(port, 1);
     }
 
