@@ -7,7 +7,7 @@ mod parsers;
 mod recovery;
 
 pub use configuration::configuration;
-pub use parsers::{management, session, stream};
+pub use parsers::{aux_frame, management, session, stream};
 pub use recovery::recover;
 
 use model::Choices;

@@ -1,7 +1,9 @@
 use std::fmt::Debug;
 
 use corelog_log::Record;
-use corelog_proto::mgmt::{self, Limits, Request};
+use corelog_proto::aux::call::{self, Reply, Request};
+use corelog_proto::aux::{self, Packet};
+use corelog_proto::mgmt::{self, Limits};
 use corelog_proto::session::{self, Op, Program};
 use corelog_proto::stream::{self, Frame};
 use corelog_proto::Parsed;
@@ -52,15 +54,15 @@ pub fn management(data: &[u8]) {
     while let Some((request, used)) = data.get(at..).and_then(|rest| parse(rest, |rest| mgmt::request(rest, &limits))) {
         at += used;
         match request {
-            Request::ConfigWrite { key, length } => {
+            mgmt::Request::ConfigWrite { key, length } => {
                 assert!(key.len() <= mgmt::MAX_KEY && length <= limits.value);
                 at += length as usize;
             }
-            Request::Flash { length } => {
+            mgmt::Request::Flash { length } => {
                 assert!(length <= limits.image);
                 at += length as usize;
             }
-            Request::Subscribe(request) => {
+            mgmt::Request::Subscribe(request) => {
                 assert!((1..=5).contains(&request.min_level));
                 assert!(used <= mgmt::MAX_REQUEST);
                 for cursor in request.cursors() {
@@ -116,8 +118,31 @@ pub fn stream(data: &[u8]) {
             Frame::Loss(loss) => assert_eq!(loss.encode()[8..], bytes[8..]),
             Frame::Boot(boot) => assert_eq!(boot.encode()[8..], bytes[8..]),
             Frame::Heartbeat(heartbeat) => assert_eq!(heartbeat.encode()[8..], bytes[8..]),
+            Frame::Clock(clock) => assert_eq!(clock.encode(), bytes),
             Frame::Header(header) => assert_eq!(header.encode()[8..], bytes[8..]),
             Frame::Unknown(_) => {}
         }
+    }
+}
+
+/// An aux frame, and its fields as a call and as a reply.
+pub fn aux_frame(data: &[u8]) {
+    let mut out = [0; aux::MAX_FRAME];
+    if let Ok(packet) = Packet::decode(data) {
+        assert!(aux::route(data).is_some());
+        let length = packet.encode(&mut out).expect("a packet received can be sent");
+        assert_eq!(length, data.len());
+        assert_eq!(Packet::decode(&out[..length]), Ok(packet));
+    }
+    if let Ok(request) = Request::decode(data) {
+        let length = request.encode(&mut out).expect("a request received can be sent");
+        assert_eq!(Request::decode(&out[..length]), Ok(request));
+    }
+    if let Ok(reply) = Reply::decode(data) {
+        let length = reply.encode(&mut out).expect("a reply received can be sent");
+        assert_eq!(out[..length], *data);
+    }
+    if let Some((key, value)) = call::config_write(data) {
+        assert_eq!(key.len() + value.len() + 8, data.len());
     }
 }

@@ -91,3 +91,15 @@ fn configuration_store_holds_its_promises_on_damaged_images() {
     let vectors: Vec<_> = ["stores", "device_maps"].iter().flat_map(|list| vectors("config.json", list)).collect();
     run(corelog_fuzz::configuration, &vectors, 50_000, 200);
 }
+
+#[test]
+fn aux_frames_hold_their_promises_when_damaged() {
+    let vectors: Vec<_> = ["frames", "bad_frames", "calls", "bad_calls"]
+        .iter()
+        .flat_map(|list| vectors("aux.json", list))
+        .filter(|bytes| !bytes.is_empty())
+        .collect();
+    for vector in &vectors {
+        run(corelog_fuzz::aux_frame, std::slice::from_ref(vector), 2000, 100);
+    }
+}

@@ -25,31 +25,37 @@ impl<'a> Reader<'a> {
         Ok(field)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Needs> {
+    /// A field behind its length, a u16.
+    pub fn field(&mut self) -> Result<&'a [u8], Needs> {
+        let length = self.u16()?;
+        self.take(length.into())
+    }
+
+    pub fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Needs> {
         let end = self.used.saturating_add(N);
         let field = self.bytes.get(self.used..end).and_then(|field| field.first_chunk()).ok_or(Needs(end))?;
         self.used = end;
-        Ok(*field)
+        Ok(field)
     }
 
     pub fn u8(&mut self) -> Result<u8, Needs> {
-        self.array().map(u8::from_le_bytes)
+        self.array().copied().map(u8::from_le_bytes)
     }
 
     pub fn u16(&mut self) -> Result<u16, Needs> {
-        self.array().map(u16::from_le_bytes)
+        self.array().copied().map(u16::from_le_bytes)
     }
 
     pub fn u32(&mut self) -> Result<u32, Needs> {
-        self.array().map(u32::from_le_bytes)
+        self.array().copied().map(u32::from_le_bytes)
     }
 
     pub fn u64(&mut self) -> Result<u64, Needs> {
-        self.array().map(u64::from_le_bytes)
+        self.array().copied().map(u64::from_le_bytes)
     }
 
     pub fn i64(&mut self) -> Result<i64, Needs> {
-        self.array().map(i64::from_le_bytes)
+        self.array().copied().map(i64::from_le_bytes)
     }
 }
 
@@ -97,5 +103,58 @@ impl<const N: usize> Frame<N> {
     pub fn done(self) -> [u8; N] {
         debug_assert_eq!(self.used, N);
         self.bytes
+    }
+}
+
+/// Fills a packet of any size, field by field, into the caller's memory.
+pub(crate) struct Writer<'a> {
+    out: &'a mut [u8],
+    used: usize,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(out: &'a mut [u8]) -> Writer<'a> {
+        Writer { out, used: 0 }
+    }
+
+    /// `None` if one of the fields did not fit.
+    pub fn used(&self) -> Option<usize> {
+        (self.used <= self.out.len()).then_some(self.used)
+    }
+
+    pub fn put(mut self, field: &[u8]) -> Self {
+        let end = self.used.saturating_add(field.len());
+        match self.out.get_mut(self.used..end) {
+            Some(place) => {
+                place.copy_from_slice(field);
+                self.used = end;
+            }
+            None => self.used = usize::MAX, // so that nothing behind it fits either
+        }
+        self
+    }
+
+    pub fn u8(self, value: u8) -> Self {
+        self.put(&[value])
+    }
+
+    pub fn u16(self, value: u16) -> Self {
+        self.put(&value.to_le_bytes())
+    }
+
+    pub fn u32(self, value: u32) -> Self {
+        self.put(&value.to_le_bytes())
+    }
+
+    pub fn u64(self, value: u64) -> Self {
+        self.put(&value.to_le_bytes())
+    }
+
+    /// Its length, a u16, and a field.
+    pub fn field(self, field: &[u8]) -> Self {
+        match u16::try_from(field.len()) {
+            Ok(length) => self.u16(length).put(field),
+            Err(_) => Writer { used: usize::MAX, ..self },
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The messages of docs/wire.md as bytes: parsers for what a core device receives, encoders for what it sends, and the
+//! The messages of docs/wire.md and docs/drtio.md as bytes: parsers for what a core device receives, encoders for what it sends, and the
 //! other way round where a satellite or a test needs it.
 //!
 //! Sans-I/O, no allocation, no unsafe code. A parser is given what has been received so far and says either what it is
@@ -7,6 +7,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod aux;
 mod bytes;
 pub mod mgmt;
 pub mod session;

@@ -167,6 +167,45 @@ pub enum Debug {
     },
 }
 
+impl Debug {
+    /// Bytes of the request after its code.
+    pub const BYTES: usize = 19;
+
+    /// Parses the request after its code, or says what is wrong with it.
+    pub fn parse(bytes: &[u8; Self::BYTES]) -> Result<Debug, &'static str> {
+        let cut = |_: Needs| "the debug request is cut"; // not reached: the fields take all the bytes
+        let mut fields = Reader::new(bytes);
+        let (kind, level) = (fields.u8().map_err(cut)?, fields.u8().map_err(cut)?);
+        let zero = fields.u8().map_err(cut)?;
+        let (body_length, zeros) = (fields.u16().map_err(cut)?, fields.u16().map_err(cut)?);
+        let (count, warn_every) = (fields.u32().map_err(cut)?, fields.u32().map_err(cut)?);
+        let interval = fields.u32().map_err(cut)?;
+        if zero != 0 || zeros != 0 {
+            return Err("reserved bytes of the debug request are not zero");
+        }
+        match kind {
+            0 => Ok(Debug::Panic),
+            1 if (1..=5).contains(&level) => Ok(Debug::Flood { level, body_length, count, warn_every, interval }),
+            1 => Err("level of the flood is not 1 to 5"),
+            2 => Ok(Debug::Measure { count }),
+            _ => Err("unknown kind of debug request"),
+        }
+    }
+
+    /// The request after its code.
+    pub fn encode(&self) -> [u8; Self::BYTES] {
+        let (kind, level, body_length, count, warn_every, interval) = match *self {
+            Debug::Panic => (0, 0, 0, 0, 0, 0),
+            Debug::Flood { level, body_length, count, warn_every, interval } => {
+                (1, level, body_length, count, warn_every, interval)
+            }
+            Debug::Measure { count } => (2, 0, 0, count, 0, 0),
+        };
+        let start = Frame::default().u8(kind).u8(level).u8(0).u16(body_length).u16(0);
+        start.u32(count).u32(warn_every).u32(interval).done()
+    }
+}
+
 /// Parses the magic and the destination that follows it. Wrong bytes are told as soon as they are seen.
 pub fn handshake(received: &[u8]) -> Result<Parsed<u8>, Error> {
     let seen = received.len().min(MAGIC.len());
@@ -214,7 +253,10 @@ fn fields<'a>(reader: &mut Reader<'a>, limits: &Limits) -> Result<Request<'a>, S
         15 => Request::ConfigErase,
         IDENTIFY => Request::Identify,
         SUBSCRIBE => subscribe(reader)?,
-        DEBUG => debug(reader)?,
+        DEBUG => match Debug::parse(reader.array()?) {
+            Ok(debug) => Request::Debug(debug),
+            Err(why) => Request::Malformed(why),
+        },
         code => return Err(Stop::Error(Error::UnknownCode(code))),
     })
 }
@@ -250,24 +292,6 @@ fn subscribe<'a>(reader: &mut Reader<'a>) -> Result<Request<'a>, Stop> {
         return Ok(Request::Malformed("reserved bytes of the subscription are not zero"));
     }
     Ok(Request::Subscribe(Subscribe { from, min_level, origins, cursors }))
-}
-
-fn debug<'a>(reader: &mut Reader<'a>) -> Result<Request<'a>, Stop> {
-    let (kind, level, zero) = (reader.u8()?, reader.u8()?, reader.u8()?);
-    let (body_length, zeros) = (reader.u16()?, reader.u16()?);
-    let (count, warn_every, interval) = (reader.u32()?, reader.u32()?, reader.u32()?);
-    if zero != 0 || zeros != 0 {
-        return Ok(Request::Malformed("reserved bytes of the debug request are not zero"));
-    }
-    Ok(match kind {
-        0 => Request::Debug(Debug::Panic),
-        1 if (1..=5).contains(&level) => {
-            Request::Debug(Debug::Flood { level, body_length, count, warn_every, interval })
-        }
-        1 => Request::Malformed("level of the flood is not 1 to 5"),
-        2 => Request::Debug(Debug::Measure { count }),
-        _ => Request::Malformed("unknown kind of debug request"),
-    })
 }
 
 /// Reply code and length that go before the whole log text of `length` bytes.

@@ -219,15 +219,23 @@ fn frame_value(frame: stream::Frame<'_>) -> (Value, Option<Vec<u8>>) {
                 "retained": l.retained}),
             Some(l.encode().to_vec()),
         ),
-        Frame::Boot(b) => (
-            json!({"kind": "boot", "origin": b.origin, "previous": b.previous, "panicked": b.panicked,
+        Frame::Boot(b) => {
+            let mut value = json!({"kind": "boot", "origin": b.origin, "previous": b.previous, "panicked": b.panicked,
                 "boot_id": b.boot_id, "oldest_seq": b.oldest_seq, "next_seq": b.next_seq, "start_seq": b.start_seq,
-                "retained": b.retained}),
-            Some(b.encode().to_vec()),
-        ),
+                "retained": b.retained});
+            if b.unknown_boot {
+                value["unknown_boot"] = true.into(); // the oldest vectors do not know this flag
+            }
+            (value, Some(b.encode().to_vec()))
+        }
         Frame::Heartbeat(h) => (
             json!({"kind": "heartbeat", "origin": h.origin, "time": h.time, "next_seq": h.next_seq}),
             Some(h.encode().to_vec()),
+        ),
+        Frame::Clock(c) => (
+            json!({"kind": "clock", "origin": c.origin, "uncertainty": c.uncertainty, "time": c.time,
+                "counter": c.counter, "unit_fs": c.unit_fs}),
+            Some(c.encode().to_vec()),
         ),
         Frame::Record(bytes) => (json!({"kind": "record"}), Some(bytes.to_vec())),
         Frame::Unknown(number) => (json!({"kind": "unknown", "number": number}), None),
@@ -269,10 +277,39 @@ fn streams_parse_frame_by_frame() {
 }
 
 #[test]
+fn origin_is_set_in_records_and_losses_of_a_stream() {
+    for entry in entries(&load("stream.json"), "streams") {
+        let mut frames = bytes(entry);
+        stream::set_origin(&mut frames, 7);
+        let mut at = 0;
+        while let Ok(Parsed::Item(frame, used)) = stream::frame(&frames[at..]) {
+            match frame {
+                stream::Frame::Record(bytes) => assert_eq!(bytes[32], 7),
+                stream::Frame::Loss(loss) => assert_eq!(loss.origin, 7),
+                _ => {}
+            }
+            at += used;
+        }
+        assert_eq!(at, frames.len());
+        stream::set_origin(&mut frames, 0);
+        assert_eq!(frames, bytes(entry), "{}: changed something else", entry["name"]);
+    }
+    stream::set_origin(&mut [1, 3, 0, 0, 2], 7);
+    stream::set_origin(&mut [1, 3, 255, 255, 2], 7);
+}
+
+#[test]
 fn frames_of_wrong_length_are_errors() {
-    for bytes in
-        [[1, 3, 36, 0], [2, 0, 28, 0], [3, 0, 40, 0], [4, 0, 32, 0], [0x41, 1, 0, 0], [9, 0, 3, 0], [9, 0, 7, 0]]
-    {
+    for bytes in [
+        [1, 3, 36, 0],
+        [2, 0, 28, 0],
+        [3, 0, 40, 0],
+        [4, 0, 32, 0],
+        [5, 0, 28, 0],
+        [0x41, 1, 0, 0],
+        [9, 0, 3, 0],
+        [9, 0, 7, 0],
+    ] {
         assert!(stream::frame(&bytes).is_err(), "{bytes:?}");
     }
 }
