@@ -11,7 +11,6 @@ import struct
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 
 from migen import Module, Signal
 
@@ -59,6 +58,9 @@ class Player:
     def __enter__(self) -> "Player":
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._process.kill()
         self._process.communicate()
