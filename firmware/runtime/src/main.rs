@@ -20,6 +20,7 @@ mod tcp;
 use corelog_board::ethernet;
 use corelog_device::{panic, program, rtio, start};
 use embassy_executor::Spawner;
+use static_cell::StaticCell;
 
 corelog_board::entry!(main, rtio::interrupt, panic::exception);
 
@@ -31,7 +32,9 @@ fn main() -> ! {
 }
 
 fn services(spawner: Spawner) {
+    static SLOTS: StaticCell<[tcp::Slot; mgmt::SOCKETS + session::SOCKETS]> = StaticCell::new();
+    let (mgmt_pool, session_pool) = tcp::Pool::two(SLOTS.init(tcp::slots()), mgmt::SOCKETS);
     let stack = net::start(spawner);
-    mgmt::start(spawner, stack);
-    session::start(spawner, stack);
+    mgmt::start(spawner, stack, mgmt_pool);
+    session::start(spawner, stack, session_pool);
 }

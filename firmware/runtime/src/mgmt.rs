@@ -13,7 +13,6 @@ use critical_section::Mutex;
 use embassy_executor::Spawner;
 use embassy_net::Stack;
 use embassy_time::{Duration, Instant};
-use static_cell::StaticCell;
 
 use crate::requests;
 use crate::tcp::{Buffers, Connection, End, Pool, PATIENCE};
@@ -29,18 +28,14 @@ const LIMITS: Limits = Limits { value: storage::SIZE as u32, image: 16 << 20 };
 /// Bytes of a client's room for answers: any frame, any line of text.
 const WORK: usize = 8192;
 
-type Slots = Pool<SOCKETS>;
-
-pub fn start(spawner: Spawner, stack: Stack<'static>) {
-    static POOL: StaticCell<Slots> = StaticCell::new();
-    let pool = POOL.init(Pool::new());
+pub fn start(spawner: Spawner, stack: Stack<'static>, pool: Pool) {
     for index in 0..SOCKETS {
         spawner.spawn(corelog_device::expect_task(slot(pool, stack, index)));
     }
 }
 
 #[embassy_executor::task(pool_size = SOCKETS)]
-async fn slot(pool: &'static Slots, stack: Stack<'static>, index: usize) -> ! {
+async fn slot(pool: Pool, stack: Stack<'static>, index: usize) -> ! {
     let mut client = Client {
         received: memory::take(mgmt::MAX_REQUEST),
         have: 0,

@@ -124,8 +124,7 @@ async fn get_log(connection: &mut Connection) -> Result<(), End> {
 async fn reboot(connection: &mut Connection) -> Result<(), End> {
     connection.write_all(&[mgmt::REBOOT_IMMINENT]).await?;
     info!("restarting");
-    connection.socket.close();
-    connection.flush().await;
+    connection.end_all().await;
     identity::reset()
 }
 

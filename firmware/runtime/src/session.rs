@@ -13,7 +13,6 @@ use embassy_net::Stack;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::mutex::Mutex;
 use embassy_time::{with_timeout, Duration, Instant};
-use static_cell::StaticCell;
 
 use crate::mgmt::aborted;
 use crate::player::{Outcome, Player, Reason};
@@ -35,21 +34,17 @@ const LONGEST_WAIT_SECONDS: u64 = 60;
 /// The same in machine units.
 pub const LONGEST_WAIT: i64 = (LONGEST_WAIT_SECONDS * 1_000_000_000_000_000 / rtio::MU_FS) as i64;
 
-type Slots = Pool<SOCKETS>;
-
 /// The one who plays; the cursor is his.
 static PLAYER: Mutex<CriticalSectionRawMutex, Player> = Mutex::new(Player::new());
 
-pub fn start(spawner: Spawner, stack: Stack<'static>) {
-    static POOL: StaticCell<Slots> = StaticCell::new();
-    let pool = POOL.init(Pool::new());
+pub fn start(spawner: Spawner, stack: Stack<'static>, pool: Pool) {
     for index in 0..SOCKETS {
         spawner.spawn(corelog_device::expect_task(slot(pool, stack, index)));
     }
 }
 
 #[embassy_executor::task(pool_size = SOCKETS)]
-async fn slot(pool: &'static Slots, stack: Stack<'static>, index: usize) -> ! {
+async fn slot(pool: Pool, stack: Stack<'static>, index: usize) -> ! {
     let mut client = Client { program: memory::take(LONGEST), results: memory::take(8 * RESULTS) };
     let serve = async |connection: &mut Connection| match client.serve(connection).await {
         Ok(never) => match never {},

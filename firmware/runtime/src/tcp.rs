@@ -1,4 +1,4 @@
-//! TCP connections of a service: slots, deadlines, and who makes room when all slots are taken.
+//! TCP connections: slots, deadlines, who makes room when all slots of a service are taken, the end of all of them.
 
 use core::cell::Cell;
 
@@ -8,7 +8,7 @@ use embassy_net::tcp::TcpSocket;
 use embassy_net::Stack;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
-use embassy_time::{with_deadline, Duration, Instant};
+use embassy_time::{with_deadline, Duration, Instant, Timer};
 
 /// Longest wait for the rest of something a client has begun, and for a client to take an answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -17,6 +17,8 @@ const SLOWEST: usize = 8192;
 /// A peer that answers no probe for this long is gone.
 const DEAD_AFTER: Duration = Duration::from_secs(60);
 const PROBE_EVERY: Duration = Duration::from_secs(15);
+/// Longest time for the resets of connections to go out before a restart.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 /// Sockets that should be listening at any time, for clients to come.
 const SPARE: usize = 2;
 
@@ -44,37 +46,52 @@ enum Use {
     Busy,
 }
 
-struct Slot {
+/// Why a connection is asked to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    MakeRoom,
+    Restart,
+}
+
+pub struct Slot {
     used: Cell<Use>,
     since: Cell<Instant>,
-    make_room: Signal<NoopRawMutex, ()>,
+    leave: Signal<NoopRawMutex, Leave>,
+}
+
+/// Slots for `N` connections, those of all services.
+pub fn slots<const N: usize>() -> [Slot; N] {
+    core::array::from_fn(|_| Slot {
+        used: Cell::new(Use::Listening),
+        since: Cell::new(Instant::MIN),
+        leave: Signal::new(),
+    })
 }
 
 /// The slots of a service. The last [`SPARE`] are for newcomers, who then push out the one that waits the longest.
-pub struct Pool<const N: usize> {
-    slots: [Slot; N],
+#[derive(Clone, Copy)]
+pub struct Pool {
+    slots: &'static [Slot],
+    /// Those of all services.
+    all: &'static [Slot],
 }
 
-impl<const N: usize> Pool<N> {
-    pub fn new() -> Self {
-        Pool {
-            slots: core::array::from_fn(|_| Slot {
-                used: Cell::new(Use::Listening),
-                since: Cell::new(Instant::MIN),
-                make_room: Signal::new(),
-            }),
-        }
-    }
+/// Clients that are connected now.
+fn connected(slots: &[Slot]) -> usize {
+    slots.iter().filter(|slot| slot.used.get() != Use::Listening).count()
+}
 
-    /// Clients that are connected now.
-    pub fn connected(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.used.get() != Use::Listening).count()
+impl Pool {
+    /// Two services' pools, of which the first has `first` of the slots.
+    pub fn two(all: &'static [Slot], first: usize) -> (Pool, Pool) {
+        let (one, other) = all.split_at(first);
+        (Pool { slots: one, all }, Pool { slots: other, all })
     }
 
     /// Asks one connection other than `newcomer` to end if too few sockets are listening: one that has not said what it
     /// wants, else the one that waits the longest. Those at work are left alone.
     fn make_room(&self, newcomer: usize) {
-        if N - self.connected() >= SPARE {
+        if self.slots.len() - connected(self.slots) >= SPARE {
             return;
         }
         let rank = |slot: &Slot| match slot.used.get() {
@@ -82,18 +99,18 @@ impl<const N: usize> Pool<N> {
             Use::Waiting => Some(1),
             Use::Listening | Use::Busy => None,
         };
-        let candidates = self.slots.iter().enumerate().filter(|(i, slot)| *i != newcomer && !slot.make_room.signaled());
+        let candidates = self.slots.iter().enumerate().filter(|(i, slot)| *i != newcomer && !slot.leave.signaled());
         let chosen = candidates
             .filter_map(|(_, slot)| Some((rank(slot)?, slot.since.get(), slot)))
             .min_by_key(|&(rank, since, _)| (rank, since));
         if let Some((_, _, slot)) = chosen {
-            slot.make_room.signal(());
+            slot.leave.signal(Leave::MakeRoom);
         }
     }
 
     /// Serves slot `index` for ever: accepts on `port`, lets `serve` have the connection, closes, and so on.
     pub async fn run(
-        &'static self,
+        self,
         stack: Stack<'static>,
         index: usize,
         port: u16,
@@ -102,23 +119,29 @@ impl<const N: usize> Pool<N> {
         ended: impl Fn(&'static str),
     ) -> ! {
         let slot = &self.slots[index];
-        let mut connection =
-            Connection { socket: TcpSocket::new(stack, memory::take(buffers.rx), memory::take(buffers.tx)), slot };
+        let socket = TcpSocket::new(stack, memory::take(buffers.rx), memory::take(buffers.tx));
+        let mut connection = Connection { socket, slot, all: self.all };
         connection.socket.set_nagle_enabled(false);
         loop {
             connection.socket.set_timeout(None);
             connection.socket.set_keep_alive(None);
-            slot.make_room.reset();
+            slot.leave.reset();
             slot.used.set(Use::Listening);
             if connection.socket.accept(port).await.is_ok() {
                 connection.socket.set_keep_alive(Some(PROBE_EVERY));
                 connection.socket.set_timeout(Some(DEAD_AFTER));
                 connection.mark(Use::New);
                 self.make_room(index);
-                match select(serve(&mut connection), slot.make_room.wait()).await {
+                match select(serve(&mut connection), slot.leave.wait()).await {
                     Either::First(End::Closed) => {}
                     Either::First(End::Aborted(reason)) => ended(reason),
-                    Either::Second(()) => ended("connection slots are taken, made room for another client"),
+                    Either::Second(Leave::MakeRoom) => {
+                        ended("connection slots are taken, made room for another client")
+                    }
+                    Either::Second(Leave::Restart) => {
+                        connection.abort().await;
+                        continue;
+                    }
                 }
             }
             connection.mark(Use::New);
@@ -137,6 +160,7 @@ pub struct Buffers {
 pub struct Connection {
     pub socket: TcpSocket<'static>,
     slot: &'static Slot,
+    all: &'static [Slot],
 }
 
 impl Connection {
@@ -218,8 +242,24 @@ impl Connection {
         self.socket.close();
         let closing = with_deadline(Instant::now() + Duration::from_secs(1), self.socket.flush());
         // What a client still sends must not hold up the end: after this second the connection is reset.
-        let _ = select(closing, self.slot.make_room.wait()).await;
+        let _ = select(closing, self.slot.leave.wait()).await;
+        self.abort().await;
+    }
+
+    async fn abort(&mut self) {
         self.socket.abort();
         let _ = with_deadline(Instant::now() + Duration::from_secs(1), self.socket.flush()).await;
+    }
+
+    /// Closes this connection, and resets those of all other clients, so that they notice at once that the board goes.
+    pub async fn end_all(&mut self) {
+        self.socket.close();
+        self.flush().await;
+        let others = || self.all.iter().filter(|&slot| !core::ptr::eq(slot, self.slot));
+        others().filter(|slot| slot.used.get() != Use::Listening).for_each(|slot| slot.leave.signal(Leave::Restart));
+        let deadline = Instant::now() + LAST_WORDS;
+        while others().any(|slot| slot.used.get() != Use::Listening) && Instant::now() < deadline {
+            Timer::after(Duration::from_millis(2)).await;
+        }
     }
 }
