@@ -6,16 +6,20 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+pub mod aux;
 pub mod bench;
 pub mod config;
 pub mod debug;
 pub mod flash;
 pub mod irq;
+pub mod link_errors;
 pub mod logger;
 pub mod manage;
 pub mod panic;
+pub mod ports;
 pub mod program;
 pub mod record;
+pub mod routing;
 pub mod rtio;
 pub mod start;
 mod uart;

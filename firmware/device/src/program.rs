@@ -4,6 +4,8 @@
 pub const NAME: &str = if cfg!(feature = "satellite") { "satman" } else { "runtime" };
 /// What the program calls itself when it starts.
 pub const TITLE: &str = if cfg!(feature = "satellite") { "ARTIQ satellite manager" } else { "ARTIQ runtime" };
+/// What its records call a downstream port.
+pub const PORT: &str = if cfg!(feature = "satellite") { "REP" } else { "LINK" };
 /// The firmware's identity, as Identify and the log give it.
 pub const FIRMWARE: &str = match cfg!(feature = "satellite") {
     true => concat!(env!("CARGO_PKG_VERSION"), ";satman"),
