@@ -1,7 +1,7 @@
 """The log controller: a core device's records, from its management socket to process lines, for ever.
 
 Whatever happens to the device, the network or the reader of the lines: every record that the device still holds is
-written once, in order, and what is missing is said in its place.
+written once, in order of time, and what is missing is said in its place.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from corelog.controllers.lines import OWN_NAME, Chunk, LineMaker, process_line, 
 from corelog.controllers.output import Output
 from corelog.controllers.state import State, as_dicts
 from corelog.coredevice.follow import Batch, Device, Down, Follower, Text, Up
+from corelog.coredevice.order import in_order
+from corelog.coredevice.timeaxis import TimeAxis
 from corelog.wire.cursor import Tracker
 from corelog.wire.frames import Cursor, Level
 from corelog.wire.mgmt import Identity
@@ -59,13 +61,13 @@ class CoreLog:
         """Raises ReaderGone."""
         follower = Follower(self._device, self._tracker, identified=self._same_board)
         output, maker = self._output, self._maker
-        async with aclosing(follower.events()) as events:
+        async with aclosing(in_order(follower.events(), TimeAxis())) as events:
             async for event in events:
                 if isinstance(event, Batch):
                     output.put(maker.feed(event.items))
                 elif isinstance(event, Text):
                     self._texts += len(event.records)
-                    output.put(map(text_chunk, event.records))
+                    output.put(text_chunk(record, self._device.destination or 0) for record in event.records)
                 elif isinstance(event, Up):
                     self._up(event)
                 else:

@@ -23,7 +23,7 @@ LEVEL_NAMES = {
     Level.DEBUG: "DEBUG",
     Level.TRACE: "TRACE",
 }
-OWN_NAME = "firmware.corelog"
+OWN_NAME = "firmware.corelog"  # of an origin: own_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,10 @@ class Chunk:
     cursor: Cursor | None = None
 
 
-def logger_name(target: str) -> str:
-    """`runtime::rtio_mgt` -> `firmware.runtime.rtio_mgt`; a name has no colon and no line break."""
-    name = "firmware." + target.replace("::", ".")
+def logger_name(target: str, origin: int = 0) -> str:
+    """`runtime::rtio_mgt` -> `firmware.runtime.rtio_mgt`, of satellites `firmware.destN.runtime.rtio_mgt`; a name has
+    no colon and no line break."""
+    name = (f"firmware.dest{origin}." if origin else "firmware.") + target.replace("::", ".")
     return "".join("." if c in ":\n\r" else c for c in name).rstrip(".")
 
 
@@ -50,14 +51,19 @@ def process_line(level: int, name: str, message: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def marks(origin: int, previous: bool) -> str:
-    """What stands before the message of a satellite or of the boot before this one."""
-    return (f"[satellite {origin}] " if origin else "") + ("[previous boot] " if previous else "")
+def own_name(origin: int) -> str:
+    """Name of what is said about the log of an origin."""
+    return logger_name("corelog", origin)
+
+
+def mark(previous: bool) -> str:
+    """What stands before the message of the boot before this one."""
+    return "[previous boot] " if previous else ""
 
 
 def record_message(record: Record, previous: bool = False) -> str:
     """The message of a record with everything that has to be said about it."""
-    text = marks(record.origin, previous)
+    text = mark(previous)
     body = record.body
     if record.damaged:
         text += "[damaged] "
@@ -80,7 +86,7 @@ def loss_message(loss: Loss, previous: bool = False) -> str:
     undeclared = "" if loss.declared else ", not declared by the device"
     records = "record" if loss.count == 1 else "records"
     return (
-        f"{marks(loss.origin, previous)}{loss.count} {records} lost ({most}{loss.retained} errors or warnings) "
+        f"{mark(previous)}{loss.count} {records} lost ({most}{loss.retained} errors or warnings) "
         f"from device seq {loss.seq}{undeclared}"
     )
 
@@ -88,7 +94,7 @@ def loss_message(loss: Loss, previous: bool = False) -> str:
 def forgotten_message(item: Forgotten) -> str:
     """Of a boot that is gone it is not known how much it wrote."""
     return (
-        f"{marks(item.origin, False)}the device no longer keeps its boot {item.boot_id:016x}: "
+        f"the device no longer keeps its boot {item.boot_id:016x}: "
         f"what it wrote then from device seq {item.seq} on, if anything, is lost"
     )
 
@@ -98,25 +104,25 @@ def text_message(record: TextRecord) -> str:
     return ("[cut] " if record.cut else "") + ("[undecodable] " if record.undecodable else "") + record.body
 
 
-def text_chunk(record: TextRecord) -> Chunk:
+def text_chunk(record: TextRecord, origin: int = 0) -> Chunk:
     """A record that came as text."""
     message = text_message(record)
-    return Chunk(process_line(record.level, logger_name(record.target), message), message.count("\n") + 1)
+    return Chunk(process_line(record.level, logger_name(record.target, origin), message), message.count("\n") + 1)
 
 
 class _Prefixes(dict[bytes, bytes]):
-    """target -> `LEVEL:firmware.target:` and the marks, for one level, origin and boot; grows with the targets."""
+    """target -> `LEVEL:firmware.target:` and the mark, for one level, origin and boot; grows with the targets."""
 
     LIMIT = 4096
 
-    def __init__(self, level: int, mark: str) -> None:
+    def __init__(self, level: int, origin: int, previous: bool) -> None:
         super().__init__()
-        self._level, self._mark = level, mark
+        self._level, self._origin, self._mark = level, origin, mark(previous)
 
     def __missing__(self, target: bytes) -> bytes:
         if len(self) >= self.LIMIT:
             self.clear()
-        name = logger_name(target.decode(errors="backslashreplace"))
+        name = logger_name(target.decode(errors="backslashreplace"), self._origin)
         prefix = process_line(self._level, name, self._mark)[:-1]
         self[target] = prefix
         return prefix
@@ -138,7 +144,7 @@ class LineMaker:
     def __init__(self, known: Iterable[Cursor] = ()) -> None:
         self._origins = {c.origin: _Origin(c.boot_id, False, c.retained) for c in known}
         self._prefixes: dict[tuple[int, int, bool], _Prefixes] = {}
-        self._panics: set[int] = set()
+        self._panics: dict[int, int] = {}  # origin -> boot whose panic was said
         self.records = self.lost = 0
 
     def forget(self) -> None:
@@ -156,20 +162,20 @@ class LineMaker:
                 self._boot(item, chunks)
             elif isinstance(item, Forgotten):
                 # no cursor: it changes with the boot that comes next
-                chunks.append(Chunk(process_line(Level.WARN, OWN_NAME, forgotten_message(item)), 1))
+                chunks.append(Chunk(process_line(Level.WARN, own_name(item.origin), forgotten_message(item)), 1))
         return chunks
 
     def _boot(self, boot: Boot, chunks: list[Chunk]) -> None:
         known = self._origins.get(boot.origin)
         self._origins[boot.origin] = _Origin(boot.boot_id, boot.previous, boot.start_retained)
         new = known is None or known.boot_id != boot.boot_id
-        where, identity = marks(boot.origin, boot.previous), f"boot id {boot.boot_id:016x}"
-        if boot.previous and boot.panicked and boot.boot_id not in self._panics:
-            self._panics = {boot.boot_id}
+        where, identity = mark(boot.previous), f"boot id {boot.boot_id:016x}"
+        if boot.previous and boot.panicked and boot.boot_id != self._panics.get(boot.origin):
+            self._panics[boot.origin] = boot.boot_id
             text = f"{where}the device panicked; what it wrote last follows, {identity}"
-            line = process_line(Level.WARN, OWN_NAME, text)
+            line = process_line(Level.WARN, own_name(boot.origin), text)
         elif new and not boot.previous:
-            line = process_line(Level.INFO, OWN_NAME, f"{where}device booted, {identity}")
+            line = process_line(Level.INFO, own_name(boot.origin), f"{where}device booted, {identity}")
         else:
             return
         chunks.append(Chunk(line, 1, Cursor(boot.origin, boot.boot_id, boot.start_seq, boot.start_retained)))
@@ -179,7 +185,7 @@ class LineMaker:
         self.lost += loss.count
         known = origin.retained != RETAINED_UNKNOWN and loss.exact
         origin.retained = origin.retained + loss.retained if known else RETAINED_UNKNOWN
-        line = process_line(Level.WARN, OWN_NAME, loss_message(loss, origin.previous))
+        line = process_line(Level.WARN, own_name(loss.origin), loss_message(loss, origin.previous))
         chunks.append(Chunk(line, 1, Cursor(loss.origin, origin.boot_id, loss.seq + loss.count, origin.retained)))
 
     def _run(self, run: Records, chunks: list[Chunk]) -> None:
@@ -196,7 +202,7 @@ class LineMaker:
         if blob is None:  # something in it needs a closer look: record by record
             for i, record in enumerate(run):
                 message = record_message(record, origin.previous)
-                line = process_line(record.level, logger_name(record.target), message)
+                line = process_line(record.level, logger_name(record.target, number), message)
                 cursor = self._cursor(number, origin, seq[i], None if record.damaged else after[i])
                 chunks.append(Chunk(line, message.count("\n") + 1, cursor))
             return
@@ -251,5 +257,5 @@ class LineMaker:
     def _prefix(self, level: int, origin: int, previous: bool) -> _Prefixes:
         key = (level, origin, previous)
         if key not in self._prefixes:
-            self._prefixes[key] = _Prefixes(level, marks(origin, previous))
+            self._prefixes[key] = _Prefixes(*key)
         return self._prefixes[key]

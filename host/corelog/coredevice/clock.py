@@ -31,12 +31,16 @@ class ClockMap:
     def known(self) -> bool:
         return bool(self._samples)
 
-    def host(self, device_us: int, latest: float | None = None) -> float | None:
+    def host(self, device_us: float, latest: float | None = None) -> float | None:
         """Host time of a device time; not after `latest` (its arrival). None before the first sample."""
         if not self._samples:
             return latest
         time = self._offset + self._rate * device_us / 1e6
         return time if latest is None else min(time, latest)
+
+    def device_us(self, host: float) -> float | None:
+        """Device time at a host time; None before the first sample."""
+        return (host - self._offset) / self._rate * 1e6 if self._samples else None
 
     def _fit(self) -> None:
         samples = self._samples

@@ -33,11 +33,11 @@ REQUEST_TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Which device to listen to. `destination` 0: itself and all its satellites; else only that satellite."""
+    """Which device to listen to. `destination`: only that one of it and its satellites; None: all."""
 
     address: str
     port: int = PORT
-    destination: int = 0
+    destination: int | None = None
     silence: float = SILENCE
 
 
@@ -151,7 +151,7 @@ class Follower:
             try:
                 await self._identify(device)
                 has_streams = True
-                origins = (self._device.destination,) if self._device.destination else ()
+                origins = () if self._device.destination is None else (self._device.destination,)
                 stream = await device.subscribe(
                     self._start, self._level, origins, tracker=self.tracker, silence=PATIENCE
                 )
@@ -174,7 +174,7 @@ class Follower:
                 finally:
                     watching.cancel()
                 return
-        async with self._connection(self._device.destination) as device:
+        async with self._connection(self._device.destination or 0) as device:
             device.timeout = REQUEST_TIMEOUT
             yield self._up("text")
             async with aclosing(_pull(device)) as texts:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from corelog.coredevice.clock import ClockMap
 from corelog.coredevice.follow import Batch, Down, Event, Text
+from corelog.coredevice.timeaxis import Moment, TimeAxis
 from corelog.wire.cursor import Forgotten
-from corelog.wire.frames import ENCODING_UTF8, Boot, Header, Heartbeat, Level, Loss, Record
+from corelog.wire.frames import ENCODING_UTF8, Boot, Level, Loss, Record
 from corelog.wire.stream import Records
 
 _COLOURS = {Level.ERROR: "31;1", Level.WARN: "33", Level.INFO: "32", Level.DEBUG: "34", Level.TRACE: "2"}
@@ -21,12 +21,13 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 class View:
     """`lines(event)` gives the lines to print.
 
-    utc: host times in UTC, else local. colour: ANSI colours for the levels. as_json: one object per line.
+    axis: was fed with all that is shown. utc: host times in UTC, else local. colour: ANSI colours for the levels.
+    as_json: one object per line.
     """
 
-    def __init__(self, *, utc: bool = False, colour: bool = False, as_json: bool = False) -> None:
+    def __init__(self, axis: TimeAxis, *, utc: bool = False, colour: bool = False, as_json: bool = False) -> None:
+        self._axis = axis
         self._utc, self._colour, self._json = utc, colour, as_json
-        self._clocks: dict[int, ClockMap] = {}  # by boot id
         self._boots: dict[int, Boot] = {}
         self.records = self.lost = 0
 
@@ -53,32 +54,21 @@ class View:
                 yield from self._boot(item)
             elif isinstance(item, Loss):
                 yield self._loss(item)
-            elif isinstance(item, Heartbeat):
-                self._clock(item.origin).sample(item.time, batch.arrival)
-            elif isinstance(item, Header):
-                self._clocks.setdefault(item.boot_id, ClockMap()).sample(item.time, batch.arrival)
             elif isinstance(item, Forgotten):
                 text = f"boot {item.boot_id:016x} is no longer kept: what it wrote from seq {item.seq} on is lost"
                 boot_id = f"{item.boot_id:016x}"
                 yield self._own("forgotten", Level.WARN, text, None, origin=item.origin, boot_id=boot_id, seq=item.seq)
 
-    def _clock(self, origin: int) -> ClockMap:
-        boot = self._boots.get(origin)
-        return self._clocks.setdefault(boot.boot_id, ClockMap()) if boot is not None else ClockMap()
-
     def _boot(self, boot: Boot) -> Iterator[str]:
         old = self._boots.get(boot.origin)
         self._boots[boot.origin] = boot
-        if len(self._clocks) > 1024:
-            present = {b.boot_id for b in self._boots.values()}
-            self._clocks = {boot_id: clock for boot_id, clock in self._clocks.items() if boot_id in present}
         if old is not None and old.boot_id == boot.boot_id and old.previous == boot.previous:
             return
         if boot.previous:
             text = f"previous boot {boot.boot_id:016x}" + (", which ended in a panic" if boot.panicked else "")
         else:
             text = f"boot {boot.boot_id:016x}"
-        began = self._clock(boot.origin).host(0)
+        began = self._axis.moment(boot.origin, boot.boot_id, 0).host
         yield self._own("boot", Level.INFO, text, began, origin=boot.origin, boot_id=f"{boot.boot_id:016x}",
                         previous_boot=boot.previous, panicked=boot.panicked)  # fmt: skip
 
@@ -92,15 +82,15 @@ class View:
     def _record(self, r: Record, arrival: float) -> str:
         self.records += 1
         boot = self._boots.get(r.origin)
-        # the clock of a boot that is over is known only if it was followed then
-        clock = self._clock(r.origin)
-        host = clock.host(r.time, arrival) if clock.known else None
+        when = self._axis.moment(r.origin, boot.boot_id, r.time, arrival) if boot else Moment(None, None, None)
         message = r.body
         if r.encoding != ENCODING_UTF8:
             message = f"[unknown encoding {r.encoding}] {r.body.encode(errors='backslashreplace').hex()}"
         message = ("[damaged] " if r.damaged else "") + ("[undecodable] " if r.undecodable else "") + message
         if self._json:
-            return self._line("record", r.level, r.target, message, host, r.time, origin=r.origin, seq=r.seq,
+            return self._line("record", r.level, r.target, message, when.host, r.time, origin=r.origin, seq=r.seq,
+                              core_us=when.core_ns / 1000 if when.core_ns is not None else None,
+                              uncertainty_ns=when.uncertainty_ns,
                               boot_id=f"{boot.boot_id:016x}" if boot else None, repeat=r.repeat,
                               truncated=r.truncated, previous_boot=bool(boot and boot.previous))  # fmt: skip
         message += "... (truncated)" if r.truncated else ""
@@ -108,11 +98,15 @@ class View:
             message += " (repeated once)" if r.repeat == 1 else f" (repeated {r.repeat} times)"
         if boot is not None and boot.previous:
             message = "[previous boot] " + message
-        return self._line("record", r.level, r.target, message, host, r.time, origin=r.origin)
+        device_us = r.time if when.core_ns is None else when.core_ns // 1000
+        own = "" if when.core_ns is not None else " (own time)"
+        return self._line("record", r.level, f"dest {r.origin}{own} {r.target}" if r.origin else r.target, message,
+                          when.host, device_us)  # fmt: skip
 
     def _own(self, kind: str, level: int, message: str, host: float | None, **more: Any) -> str:
         """A line that is about the log, not of it."""
-        return self._line(kind, level, "corelog", message, host, None, **more)
+        where = f"dest {more['origin']} " if more.get("origin") and not self._json else ""
+        return self._line(kind, level, f"{where}corelog", message, host, None, **more)
 
     def _line(
         self, kind: str, level: int, target: str, message: str, host: float | None, device_us: int | None, **more: Any
@@ -125,17 +119,17 @@ class View:
         name = f"{Level(level).name:5}"
         if self._colour:
             name = f"\x1b[{_COLOURS[Level(level)]}m{name}\x1b[0m"
-        where = f"satellite {more['origin']} " if more.get("origin") else ""
-        prefix = f"{self._host(host) or '':27} {device} {name} {where}{printable(target)}: "
+        prefix = f"{self._host(host) or '':27} {device} {name} {printable(target)}: "
         return prefix + printable(message).replace("\n", "\n" + " " * 49)
 
     def _host(self, time: float | None) -> str | None:
         if time is None:
             return None
-        if self._utc:
-            text = datetime.fromtimestamp(time, UTC).isoformat(sep=" ", timespec="microseconds")
-            return text.replace("+00:00", "Z")
-        return datetime.fromtimestamp(time).isoformat(sep=" ", timespec="microseconds")
+        try:
+            text = datetime.fromtimestamp(time, UTC if self._utc else None).isoformat(sep=" ", timespec="microseconds")
+        except (ValueError, OverflowError, OSError):
+            return None  # a device that gives absurd times
+        return text.replace("+00:00", "Z") if self._utc else text
 
 
 def printable(text: str) -> str:

@@ -60,8 +60,8 @@ def get_argparser() -> argparse.ArgumentParser:
     verbosity_args(parser)
     parser.add_argument("--simulation", action="store_true", help="no device: write a message every 2 s")
     parser.add_argument(
-        "-s", "--drtio-dest", dest="destination", metavar="DEST", type=destination, default=0,
-        help="only this DRTIO destination (default: the core device and all its satellites)",
+        "-s", "--drtio-dest", dest="destination", metavar="DEST", type=destination,
+        help="only this DRTIO destination (default: the core device, 0, and all its satellites)",
     )  # fmt: skip
     parser.add_argument("--port-mgmt", type=port, default=PORT, help="management port of the device (%(default)d)")
     parser.add_argument(
@@ -78,7 +78,7 @@ def _state_path(args: argparse.Namespace) -> Path | None:
     if args.no_state or args.simulation:
         return None
     if args.state is None and is_pipe(STDERR):
-        suffix = f"{args.core_addr}-{args.destination}" if args.destination else args.core_addr
+        suffix = args.core_addr if args.destination is None else f"{args.core_addr}-{args.destination}"
         return default_path(suffix, args.port)
     path: Path | None = args.state
     return path

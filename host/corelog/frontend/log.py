@@ -10,6 +10,8 @@ from contextlib import aclosing
 
 from corelog.coredevice.follow import Batch, Device, Down, Event, Follower, Text, Up
 from corelog.coredevice.mgmt import AsyncMgmt
+from corelog.coredevice.order import Order, in_order
+from corelog.coredevice.timeaxis import TimeAxis
 from corelog.coredevice.view import View
 from corelog.frontend.common import CommandError, command, destination, seconds
 from corelog.frontend.mgmt import add_device_arguments, device_address
@@ -22,14 +24,15 @@ from corelog.wire.text import parse
 def get_argparser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="corelog log",
-        description="Follow a core device's log: host time, device time in seconds, level, target, message. "
-        "Reconnects by itself; what is missing is said. Ctrl-C ends it.",
+        description="Follow the log of a core device and its satellites, in the order of time: host time, core device "
+        "time in seconds, level, `dest N` of a satellite, target, message. A satellite that is not synchronised has "
+        "its (own time). Reconnects by itself; what is missing is said. Ctrl-C ends it.",
     )
     parser.add_argument("address", metavar="CORE_ADDR", nargs="?", help="address of the core device; as -D")
     add_device_arguments(parser)
     parser.add_argument("-v", "--verbose", action="count", default=0, help="show where an error came from")
-    parser.add_argument("-s", "--drtio-dest", dest="destination", metavar="DEST", type=destination, default=0,
-                        help="only this satellite (default: the core device and all satellites)")  # fmt: skip
+    parser.add_argument("-s", "--drtio-dest", "--origin", dest="destination", metavar="DEST", type=destination,
+                        help="only this DRTIO destination (default: the core device, 0, and satellites)")  # fmt: skip
     parser.add_argument("--level", default="TRACE", choices=[level.name for level in Level], type=str.upper,
                         help="the least grave level to show (%(default)s)")  # fmt: skip
     parser.add_argument("--since", default="oldest", choices=["oldest", "now"], help="where to begin (%(default)s)")
@@ -74,15 +77,16 @@ def _follower(args: argparse.Namespace, address: str) -> Follower:
     return Follower(device, Tracker(), start=start, level=Level[args.level])
 
 
-async def _follow(args: argparse.Namespace, address: str, view: View) -> int:
-    async with aclosing(_follower(args, address).events()) as events:
+async def _follow(args: argparse.Namespace, address: str, view: View, axis: TimeAxis) -> int:
+    async with aclosing(in_order(_follower(args, address).events(), axis)) as events:
         async for event in events:
             _show(view, event, args.level)
     return 0
 
 
-async def _show_once(args: argparse.Namespace, address: str, view: View) -> int:
+async def _show_once(args: argparse.Namespace, address: str, view: View, axis: TimeAxis) -> int:
     follower = _follower(args, address)
+    order = Order(axis, hold=None)
     caught = _Caught(follower.tracker)
     reason = "no answer"
     try:
@@ -90,8 +94,9 @@ async def _show_once(args: argparse.Namespace, address: str, view: View) -> int:
             async for event in events:
                 if isinstance(event, Batch):
                     limit.reschedule(asyncio.get_running_loop().time() + args.timeout)
-                    _show(view, event, args.level)
+                    order.feed(event.items, event.arrival)
                     if caught.up(event):
+                        _show(view, Batch(order.flush(), event.arrival), args.level)
                         return 0
                 elif isinstance(event, Down):
                     reason = event.reason
@@ -101,7 +106,7 @@ async def _show_once(args: argparse.Namespace, address: str, view: View) -> int:
                     break  # that stream takes the records away from other readers, and never ends
     except TimeoutError:
         raise CommandError(f"{address}: {reason}") from None
-    async with AsyncMgmt(address, args.port, args.destination, args.timeout) as old:
+    async with AsyncMgmt(address, args.port, args.destination or 0, args.timeout) as old:
         text = await old.get_log()
     _show(view, Text(parse(text.encode()), None), args.level)
     return 0
@@ -121,8 +126,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = get_argparser().parse_args(argv)
     address = args.address or device_address(args)
     colour = args.color == "always" or (args.color == "auto" and sys.stdout.isatty() and not args.json)
-    view = View(utc=args.utc, colour=colour, as_json=args.json)
-    return asyncio.run((_show_once if args.no_follow else _follow)(args, address, view))
+    axis = TimeAxis()
+    view = View(axis, utc=args.utc, colour=colour, as_json=args.json)
+    return asyncio.run((_show_once if args.no_follow else _follow)(args, address, view, axis))
 
 
 if __name__ == "__main__":

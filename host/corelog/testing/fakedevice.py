@@ -11,17 +11,16 @@ import contextlib
 import random
 import struct
 import time
-import zlib
 from dataclasses import dataclass, field
 from typing import Self
 
-from corelog.testing.fakestream import Stream
+from corelog.testing.fakemgmt import HangUp, answer, read_fields
+from corelog.testing.fakestream import UNIT_FS, Stream
 from corelog.testing.ring import BootLog
 from corelog.wire import mgmt
 from corelog.wire.frames import Cursor, From, Level
-from corelog.wire.mgmt import Capability, DebugKind, Identity, Reply, Request
+from corelog.wire.mgmt import Reply, Request
 
-FIELD_LIMIT = 16 << 20
 _LEVELS = {1: "ERROR", 2: " WARN", 3: " INFO", 4: "DEBUG", 5: "TRACE"}
 
 
@@ -42,7 +41,9 @@ class Faults:
 class FakeDevice:
     """`async with FakeDevice() as device: ... device.port ... device.write(...)`.
 
-    capacity: records kept per lane and boot. heartbeat: seconds. Origins 1 to 255 are satellites, on their first use.
+    capacity: records kept per lane and boot. heartbeat: seconds. Origins 1 to 255 are satellites, on their first use;
+    those of `synchronised` send clock frames (as does the core device), those of `down` cannot be reached.
+    greeted: the destination byte of each connection.
     """
 
     host: str = "127.0.0.1"
@@ -52,20 +53,28 @@ class FakeDevice:
     board_id: int = 0x0123456789ABCDEF
     faults: Faults = field(default_factory=Faults)
     config: dict[str, bytes] = field(default_factory=dict)
+    satellite_config: dict[int, dict[str, bytes]] = field(default_factory=dict)
     flashed: list[bytes] = field(default_factory=list)
     connections: int = 0
     boots: dict[int, BootLog] = field(default_factory=dict)  # origin -> present boot
     previous: dict[int, BootLog] = field(default_factory=dict)
+    synchronised: set[int] = field(default_factory=lambda: {0})
+    down: set[int] = field(default_factory=set)
+    greeted: list[int] = field(default_factory=list)
     text: bytes = b""  # what GetLog gives, and PullLog takes away
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _frozen: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
-    _started: float = field(default_factory=time.monotonic)
+    _started: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.boots[0] = BootLog(random.getrandbits(64), self.capacity)
+        self._boot(0)
+
+    def _boot(self, origin: int) -> None:
+        self.boots[origin] = BootLog(random.getrandbits(64), self.capacity)
+        self._started[origin] = time.monotonic()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -99,9 +108,40 @@ class FakeDevice:
         """The present boot of the core device itself."""
         return self.boots[0]
 
-    def now(self) -> int:
+    def now(self, origin: int = 0) -> int:
         """Device time in us."""
-        return int((time.monotonic() - self._started) * 1e6)
+        return int((time.monotonic() - self._started[origin]) * 1e6)
+
+    def counter(self) -> int:
+        """RTIO counter of the whole tree: it began with the core device."""
+        return int((time.monotonic() - self._started[0]) * 1e15 / UNIT_FS)
+
+    def add_satellite(self, origin: int, synchronised: bool = True) -> None:
+        """A satellite that has just booted."""
+        self._boot(origin)
+        if synchronised:
+            self.synchronised.add(origin)
+        self.wake()
+
+    def reboot_satellite(self, origin: int, panic: str = "", keep: bool = True) -> None:
+        """New boot of a satellite, while connections go on. keep: its memory survives."""
+        if panic:
+            self.write(Level.ERROR, "satman::panic", panic, origin, more=True)
+            self.boots[origin].panicked = True
+        self.previous.pop(origin, None)
+        if keep:
+            self.previous[origin] = self.boots[origin]
+        self._boot(origin)
+        self.wake()
+
+    def cut(self, origin: int) -> None:
+        """The link to a satellite is down: what it writes comes later."""
+        self.down.add(origin)
+
+    def restore(self, origin: int) -> None:
+        """The link is up again."""
+        self.down.discard(origin)
+        self.wake()
 
     def write(
         self, level: int, target: str | bytes, body: str | bytes, origin: int = 0, repeat: int = 0,
@@ -109,9 +149,9 @@ class FakeDevice:
     ) -> None:  # fmt: skip
         """Writes a record. `more`: others follow at once, do not wake the subscribers yet."""
         if origin not in self.boots:
-            self.boots[origin] = BootLog(random.getrandbits(64), self.capacity)
+            self._boot(origin)
         raw = [x.encode() if isinstance(x, str) else x for x in (target, body)]
-        self.boots[origin].write(level, raw[0], raw[1], self.now(), origin, repeat, truncated)
+        self.boots[origin].write(level, raw[0], raw[1], self.now(origin), origin, repeat, truncated)
         if not more:
             self.wake()
 
@@ -119,12 +159,15 @@ class FakeDevice:
         self._news.set()
         self._news = asyncio.Event()
 
-    def flood(self, count: int, level: int = Level.INFO, body_length: int = 0, warn_every: int = 0) -> None:
+    def flood(
+        self, count: int, level: int = Level.INFO, body_length: int = 0, warn_every: int = 0, origin: int = 0
+    ) -> None:
         """As the Debug request: `flood i/count` from 1 on, padded with dots, every `warn_every`-th a warning."""
+        target = "satman::mgmt" if origin else "runtime::mgmt"
         for i in range(count):
             warn = warn_every and i % warn_every == warn_every - 1
             body = f"flood {i + 1}/{count}".ljust(body_length, ".")
-            self.write(Level.WARN if warn else level, "runtime::mgmt", body, more=True)
+            self.write(Level.WARN if warn else level, target, body, origin, more=True)
         self.wake()
 
     def add_text(self, text: bytes) -> None:
@@ -133,14 +176,15 @@ class FakeDevice:
         self.wake()
 
     def reboot(self, panic: str = "", keep: bool = True) -> None:
-        """New boot of the core device, all connections broken. keep: its memory survives."""
+        """New boot of the core device, all connections broken. keep: its memory survives. Satellites go on."""
         old = self.boots[0]
         if panic:
             self.write(Level.ERROR, "runtime::panic", panic)
             old.panicked = True
-        self.previous = {0: old} if keep else {}
-        self.boots = {0: BootLog(random.getrandbits(64), self.capacity)}
-        self._started = time.monotonic()
+        self.previous.pop(0, None)
+        if keep:
+            self.previous[0] = old
+        self._boot(0)
         self.drop()
 
     def reset_silently(self) -> None:
@@ -164,7 +208,7 @@ class FakeDevice:
         try:
             if not self.faults.refuse:
                 await self._serve(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError, _HangUp):
+        except (asyncio.IncompleteReadError, ConnectionError, HangUp):
             pass
         finally:
             self._open.discard(writer)
@@ -174,7 +218,9 @@ class FakeDevice:
                 await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if await reader.readexactly(len(mgmt.MAGIC) + 1) is None or self.faults.mute:
+        destination = (await reader.readexactly(len(mgmt.MAGIC) + 1))[-1]
+        self.greeted.append(destination)
+        if self.faults.mute:
             await reader.read()
             return
         writer.write(b"e")
@@ -182,86 +228,32 @@ class FakeDevice:
             code = (await reader.readexactly(1))[0]
             if code >= Request.IDENTIFY and self.faults.old:
                 if self.faults.old == "close":
-                    raise _HangUp
+                    raise HangUp
                 writer.write(bytes([Reply.ERROR]))
             elif code == Request.SUBSCRIBE:
                 await self._subscribe(reader, writer)
             elif code == Request.PULL_LOG:
-                await self._pull(writer)
+                await self._pull(writer, destination)
             else:
-                writer.write(await self._answer(code, reader))
+                writer.write(answer(self, code, await read_fields(code, reader), destination))
             await writer.drain()
 
-    async def _answer(self, code: int, reader: asyncio.StreamReader) -> bytes:
-        success, error = bytes([Reply.SUCCESS]), bytes([Reply.ERROR])
-        if code == Request.GET_LOG:
-            return bytes([Reply.LOG_CONTENT]) + mgmt.blob(self.log_text())
-        if code == Request.CLEAR_LOG:
-            self.text = b""
-            self.log.kept.clear()
-            return success
-        if code == Request.REBOOT:
-            asyncio.get_running_loop().call_soon(self.reboot)
-            return bytes([Reply.REBOOT_IMMINENT])
-        if code == Request.DEBUG_ALLOCATOR:
-            return b""
-        if code == Request.FLASH:
-            image = await _field(reader)
-            if len(image) < 4 or struct.unpack("<I", image[-4:])[0] != zlib.crc32(image[:-4]):
-                return error
-            self.flashed.append(image)
-            return bytes([Reply.REBOOT_IMMINENT])
-        if code == Request.CONFIG_READ:
-            key = (await _field(reader)).decode()
-            return bytes([Reply.CONFIG_DATA]) + mgmt.blob(self.config[key]) if key in self.config else error
-        if code == Request.CONFIG_WRITE:
-            key, value = (await _field(reader)).decode(), await _field(reader)
-            self.config[key] = value
-            return success
-        if code == Request.CONFIG_REMOVE:
-            self.config.pop((await _field(reader)).decode(), None)
-            return success
-        if code == Request.CONFIG_ERASE:
-            self.config.clear()
-            return success
-        if code == Request.IDENTIFY:
-            capabilities = Capability.SUBSCRIBE | Capability.DEBUG
-            return mgmt.identity_reply(
-                Identity(self.board_id, self.log.boot_id, self.now(), capabilities, "fake;gateware", "fake;firmware")
-            )
-        if code == Request.DEBUG:
-            return self._debug(await reader.readexactly(19))
-        raise _HangUp
-
-    def _debug(self, fields: bytes) -> bytes:
-        kind, level, _, length, _, count, warn_every, _ = struct.unpack("<BBBHHIII", fields)
-        if kind == DebugKind.PANIC:
-            self.reboot(panic="panic at fake: on request")
-            raise _HangUp
-        if kind == DebugKind.FLOOD:
-            self.flood(count, level, length, warn_every)
-        elif kind == DebugKind.BENCH:
-            self.write(Level.INFO, "runtime::bench", f"log_write: median {count} worst {count} cycles")
-        else:
-            return bytes([Reply.ERROR])
-        return bytes([Reply.SUCCESS])
-
-    def log_text(self) -> bytes:
+    def log_text(self, origin: int = 0) -> bytes:
         """All that is kept, as text of the old protocol."""
         lines = [text_line(k.record.time, k.record.level, k.record.target, k.record.body)
-                 for k in self.log.kept.values()]  # fmt: skip
-        return b"".join(lines) + self.text
+                 for k in self.boots[origin].kept.values()]  # fmt: skip
+        return b"".join(lines) + (b"" if origin else self.text)
 
-    async def _pull(self, writer: asyncio.StreamWriter) -> None:
-        seq = self.log.oldest
+    async def _pull(self, writer: asyncio.StreamWriter, origin: int) -> None:
+        seq = self.boots[origin].oldest
         while True:
-            news = self._news
-            kept = [k.record for s, k in self.log.kept.items() if s >= seq]
-            seq = self.log.produced
+            news, log = self._news, self.boots[origin]
+            kept = [k.record for s, k in log.kept.items() if s >= seq]
+            seq = log.produced
             text = b"".join(text_line(r.time, r.level, r.target, r.body) for r in kept) + self.text
             self.text = b""
             if self.faults.old:
-                self.log.kept.clear()  # what an old device has sent it has no more
+                log.kept.clear()  # what an old device has sent it has no more
             if text:
                 await self._send(writer, mgmt.blob(text))
             await _wait(news, writer, self.heartbeat)
@@ -275,7 +267,7 @@ class FakeDevice:
             cursors[cursor.origin] = cursor
         if start > From.CURSORS or not Level.ERROR <= level <= Level.TRACE:
             writer.write(bytes([Reply.ERROR]))
-            raise _HangUp
+            raise HangUp
         stream = Stream(self, From(start), level, origins, cursors)
         await self._send(writer, stream.header())
         while True:
@@ -295,7 +287,7 @@ class FakeDevice:
                 self.faults.cut_after = None
                 writer.write(part)
                 await writer.drain()
-                raise _HangUp
+                raise HangUp
         step = self.faults.dribble or len(data) or 1
         for pos in range(0, len(data), step):
             writer.write(data[pos : pos + step])
@@ -309,17 +301,6 @@ def text_line(time_us: int, level: int, target: str, body: str) -> bytes:
     return f"[{time_us // 1_000_000:6}.{time_us % 1_000_000:06}s] {_LEVELS[level]}({target}): {body}\n".encode()
 
 
-class _HangUp(Exception):
-    pass
-
-
-async def _field(reader: asyncio.StreamReader) -> bytes:
-    (length,) = struct.unpack("<I", await reader.readexactly(4))
-    if length > FIELD_LIMIT:
-        raise _HangUp
-    return await reader.readexactly(length)
-
-
 async def _wait(news: asyncio.Event, writer: asyncio.StreamWriter, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
@@ -327,4 +308,4 @@ async def _wait(news: asyncio.Event, writer: asyncio.StreamWriter, seconds: floa
     except TimeoutError:
         pass
     if writer.is_closing():
-        raise _HangUp
+        raise HangUp

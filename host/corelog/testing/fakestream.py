@@ -7,17 +7,23 @@ from typing import Protocol
 
 from corelog.testing.ring import BootLog, BootReader, Kept
 from corelog.wire import frames
-from corelog.wire.frames import Boot, Cursor, From, Header, Heartbeat
+from corelog.wire.frames import Boot, Clock, Cursor, From, Header, Heartbeat
+
+UNIT_FS = 1_000_000  # 1 ns
 
 
 class Source(Protocol):
-    """What a stream needs of the device: present and previous boots by origin, and the time in us."""
+    """What a stream needs of the device: present and previous boots by origin, the time in us of each, the origins
+    that are synchronised to the RTIO counter, and the satellites whose link is down."""
 
     boots: dict[int, BootLog]
     previous: dict[int, BootLog]
     heartbeat: float
+    synchronised: set[int]
+    down: set[int]
 
-    def now(self) -> int: ...
+    def now(self, origin: int = 0) -> int: ...
+    def counter(self) -> int: ...
 
 
 class Stream:
@@ -34,11 +40,16 @@ class Stream:
     def header(self) -> bytes:
         device, log = self._device, self._device.boots[0]
         cursor = self._cursors.get(0)
-        known = {log.boot_id} | {b.boot_id for b in device.previous.values()}
-        unknown = self._start == From.CURSORS and cursor is not None and cursor.boot_id not in known
+        unknown = self._unknown(0)
         ahead = cursor is not None and cursor.boot_id == log.boot_id and cursor.seq > log.produced
         header = Header(log.boot_id, device.now(), log.oldest, log.produced, unknown, ahead)
         return frames.encode_header(header) + self.read()
+
+    def _unknown(self, origin: int) -> bool:
+        """Whether the subscriber's cursor is in a boot that the device does not keep."""
+        device, cursor = self._device, self._cursors.get(origin)
+        logs = [log for log in (device.boots.get(origin), device.previous.get(origin)) if log is not None]
+        return self._start == From.CURSORS and cursor is not None and cursor.boot_id not in [x.boot_id for x in logs]
 
     def _add(self, origin: int) -> None:
         """Starts an origin: which boots, and where in the first."""
@@ -65,14 +76,23 @@ class Stream:
             (BootReader(log, origin, self._level, log.oldest), previous, False) for log, previous in logs
         ]
 
+    def _rebooted(self, origin: int) -> None:
+        """The origin has booted since it was read last: first the rest of the old boot, if it is kept."""
+        readers, kept = self._readers[origin], self._device.previous.get(origin)
+        rest = [(reader, True, False) for reader, _, _ in readers if reader.log is kept and reader.behind]
+        new = self._device.boots[origin]
+        self._readers[origin] = [*rest, (BootReader(new, origin, self._level, 0), False, False)]
+
     def read(self, limit: int = 512) -> bytes:
         """The next frames; empty if there are none now."""
         parts: list[bytes] = []
         for origin in list(self._device.boots):
-            if self._origins and origin not in self._origins:
+            if (self._origins and origin not in self._origins) or origin in self._device.down:
                 continue
             if origin not in self._readers:
                 self._add(origin)
+            elif self._readers[origin][-1][0].log is not self._device.boots[origin]:
+                self._rebooted(origin)
             readers = self._readers[origin]
             while readers:
                 reader, previous, announced = readers[0]
@@ -81,20 +101,31 @@ class Stream:
                     log = reader.log
                     parts.append(frames.encode_boot(Boot(
                         origin, log.boot_id, log.oldest, log.produced, reader.seq,
-                        reader.retained, previous, log.panicked)))  # fmt: skip
+                        reader.retained, previous, log.panicked, origin > 0 and self._unknown(origin))))  # fmt: skip
+                    self._cursors.pop(origin, None)
+                    if not previous:
+                        parts.append(self._clock(origin))
                 parts += [i.frame if isinstance(i, Kept) else frames.encode_loss(i) for i in reader.read(limit)]
                 if not previous or reader.behind:
                     break
                 readers.pop(0)
         return b"".join(parts)
 
+    def _clock(self, origin: int) -> bytes:
+        device = self._device
+        if origin not in device.synchronised:
+            return b""
+        return frames.encode_clock(Clock(origin, 1000, device.now(origin), device.counter(), UNIT_FS))
+
     def heartbeats(self) -> bytes:
-        """Heartbeats, if they are due."""
+        """Heartbeats and clocks, if they are due. Those of the core device come whatever origins are wanted."""
         now = time.monotonic()
         if now - self._beat < self._device.heartbeat * 0.9:
             return b""
         self._beat = now
+        device = self._device
         return b"".join(
-            frames.encode_heartbeat(Heartbeat(origin, self._device.now(), self._device.boots[origin].produced))
-            for origin in self._readers
-        )
+            frames.encode_heartbeat(Heartbeat(origin, device.now(origin), device.boots[origin].produced))
+            + self._clock(origin)
+            for origin in sorted({0, *self._readers}) if origin not in device.down
+        )  # fmt: skip

@@ -54,7 +54,7 @@ class Tracker:
     places: dict[int, Place] = field(default_factory=dict)
     duplicates: int = 0
     _live: set[int] = field(default_factory=set)
-    _boot_unknown: bool = False
+    _core_boot_unknown: bool = False  # as the header says
 
     def cursors(self) -> list[Cursor]:
         """Cursors to resume at."""
@@ -83,7 +83,7 @@ class Tracker:
                 self._boot(item, out)
             else:
                 if isinstance(item, Header):
-                    self._boot_unknown = item.boot_unknown
+                    self._core_boot_unknown = item.boot_unknown
                 out.append(item)
         return out
 
@@ -109,7 +109,7 @@ class Tracker:
         else:
             if old is not None and old.end is not None:
                 self._gap(old, boot.origin, old.end, out)
-            elif old is not None and (live or self._boot_unknown):
+            elif old is not None and (live or boot.boot_unknown or (boot.origin == 0 and self._core_boot_unknown)):
                 # a device that knows the boot of our cursor, and sends nothing of it, has nothing more of it
                 out.append(Forgotten(boot.origin, old.boot_id, old.seq))
             self.places[boot.origin] = Place(

@@ -23,6 +23,7 @@ KIND_RECORD = 1
 KIND_LOSS = 2
 KIND_BOOT = 3
 KIND_HEARTBEAT = 4
+KIND_CLOCK = 5
 
 REFUSED = 6
 
@@ -31,6 +32,7 @@ _RECORD = struct.Struct("<BBHIQQIIBBBBHH")
 _LOSS = struct.Struct("<BBHIQQQ")
 _BOOT = struct.Struct("<BBHIQQQQQ")
 _HEARTBEAT = struct.Struct("<BBHIQQ")
+_CLOCK = struct.Struct("<BBHIQQQ")
 _SUBSCRIBE = struct.Struct("<BBBBB3x")
 _CURSOR = struct.Struct("<B7xQQQ")
 
@@ -115,7 +117,10 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What follows of this origin belongs to this boot; the subscriber's part of it starts at `start_seq`."""
+    """What follows of this origin belongs to this boot; the subscriber's part of it starts at `start_seq`.
+
+    `boot_unknown`: the boot of the subscriber's cursor for this origin is not known (of origin 0 the header says it).
+    """
 
     origin: int
     boot_id: int
@@ -125,6 +130,7 @@ class Boot:
     start_retained: int
     previous: bool = False
     panicked: bool = False
+    boot_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,18 @@ class Heartbeat:
     origin: int
     time: int
     next_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """At device time `time` (us since the origin's boot) the RTIO counter, which all boards of a tree share, stood at
+    `counter` machine units of `unit_fs` femtoseconds, give or take `uncertainty_ns`."""
+
+    origin: int
+    uncertainty_ns: int
+    time: int
+    counter: int
+    unit_fs: int
 
 
 def checksum(frame: bytes) -> int:
@@ -177,7 +195,7 @@ def encode_loss(loss: Loss) -> bytes:
 
 
 def encode_boot(b: Boot) -> bytes:
-    flags = b.previous | b.panicked << 1
+    flags = b.previous | b.panicked << 1 | b.boot_unknown << 2
     return _BOOT.pack(
         KIND_BOOT, b.origin, _BOOT.size, flags, b.boot_id, b.oldest_seq, b.next_seq, b.start_seq, b.start_retained
     )
@@ -185,6 +203,10 @@ def encode_boot(b: Boot) -> bytes:
 
 def encode_heartbeat(h: Heartbeat) -> bytes:
     return _HEARTBEAT.pack(KIND_HEARTBEAT, h.origin, _HEARTBEAT.size, 0, h.time, h.next_seq)
+
+
+def encode_clock(c: Clock) -> bytes:
+    return _CLOCK.pack(KIND_CLOCK, c.origin, _CLOCK.size, c.uncertainty_ns, c.time, c.counter, c.unit_fs)
 
 
 def encode_subscribe(
@@ -199,7 +221,7 @@ def encode_subscribe(
     return b"".join(parts)
 
 
-def decode_control(data: bytes, pos: int, length: int) -> Header | Loss | Boot | Heartbeat | None:
+def decode_control(data: bytes, pos: int, length: int) -> Header | Loss | Boot | Heartbeat | Clock | None:
     """The frame (not a record) at `pos`; None for a kind not known. Raises ProtocolError."""
     kind, x = data[pos], data[pos + 1]
     try:
@@ -216,11 +238,15 @@ def decode_control(data: bytes, pos: int, length: int) -> Header | Loss | Boot |
         if kind == KIND_BOOT:
             _expect(length, _BOOT, "boot")
             _, _, _, flags, boot, oldest, nxt, start, retained = _BOOT.unpack_from(data, pos)
-            return Boot(x, boot, oldest, nxt, start, retained, bool(flags & 1), bool(flags & 2))
+            return Boot(x, boot, oldest, nxt, start, retained, bool(flags & 1), bool(flags & 2), bool(flags & 4))
         if kind == KIND_HEARTBEAT:
             _expect(length, _HEARTBEAT, "heartbeat")
             _, _, _, _, time, nxt = _HEARTBEAT.unpack_from(data, pos)
             return Heartbeat(x, time, nxt)
+        if kind == KIND_CLOCK:
+            _expect(length, _CLOCK, "clock")
+            _, _, _, uncertainty, time, counter, unit = _CLOCK.unpack_from(data, pos)
+            return Clock(x, uncertainty, time, counter, unit)
     except struct.error as exc:
         raise ProtocolError(f"frame of kind {kind} cut short") from exc
     return None

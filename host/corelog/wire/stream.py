@@ -16,6 +16,7 @@ from corelog.wire.frames import (
     RECORD_HEAD,
     REFUSED,
     Boot,
+    Clock,
     Header,
     Heartbeat,
     Level,
@@ -119,8 +120,8 @@ class Records:
                          bool(flags & FLAG_TRUNCATED), bool(damaged), bad_target or bad_body)  # fmt: skip
 
 
-Item = Records | Header | Loss | Boot | Heartbeat
-Frame = Record | Header | Loss | Boot | Heartbeat
+Item = Records | Header | Loss | Boot | Heartbeat | Clock
+Frame = Record | Header | Loss | Boot | Heartbeat | Clock
 
 
 def frames(items: Iterable[Item]) -> Iterator[Frame]:

@@ -57,7 +57,7 @@ class Controller:
     @property
     def records(self) -> list[bytes]:
         """Lines of the device's own records."""
-        return [line for line in self.lines if b":firmware." in line and b":firmware.corelog:" not in line]
+        return [line for line in self.lines if re.match(rb"[A-Z]+(<\d+>)?:firmware\.(?!(dest\d+\.)?corelog:)", line)]
 
     @property
     def last(self) -> bytes:

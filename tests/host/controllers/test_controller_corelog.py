@@ -146,7 +146,7 @@ async def test_satellites_come_on_the_same_stream_each_with_its_own_boot() -> No
         device.write(Level.ERROR, "satman", "sat", origin=4)
         async with running(device) as r:
             await r.until("sat")
-            assert b"ERROR:firmware.satman:[satellite 4] sat" in r.lines
+            assert b"ERROR:firmware.dest4.satman:sat" in r.lines
             device.drop()
             device.write(Level.INFO, "satman", "again", origin=4)
             await r.until("again")

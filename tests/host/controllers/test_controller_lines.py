@@ -45,14 +45,14 @@ def test_what_has_to_be_said_about_a_record_is_in_its_message(more: dict, text: 
     assert lines(Record(0, 5, Level.INFO, "a", "body", **more)) == [f"INFO:firmware.a:{text}"]
 
 
-def test_previous_boot_and_satellite_are_marked() -> None:
+def test_previous_boot_is_marked_and_a_satellite_named() -> None:
     assert lines(Record(0, 5, Level.WARN, "a", "b"), previous=True, next_seq=1) == [
         "WARNING:firmware.a:[previous boot] b"]
     chunks = make(LineMaker(), Tracker(), boot(origin=5, boot_id=9),
                   frames.encode_record(Record(0, 5, Level.WARN, "a", "b", 5)))
     assert [c.data.decode() for c in chunks] == [
-        "INFO:firmware.corelog:[satellite 5] device booted, boot id 0000000000000009\n",
-        "WARNING:firmware.a:[satellite 5] b\n"]
+        "INFO:firmware.dest5.corelog:device booted, boot id 0000000000000009\n",
+        "WARNING:firmware.dest5.a:b\n"]
 
 
 def test_damaged_and_undecodable_records_are_delivered_and_marked() -> None:

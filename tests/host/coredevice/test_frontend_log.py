@@ -61,7 +61,7 @@ async def test_snapshot_shows_everything_that_is_kept_and_ends() -> None:
                "(repeated 3 times)\n" in out
         assert "which ended in a panic" in out
         assert len(re.findall(r"INFO  runtime::mgmt: flood \d+/2000", out)) == 2000
-        assert re.search(r"WARN  satellite 3 satman: of a satellite\n +in two lines\n", out)
+        assert re.search(r"WARN  dest 3 \(own time\) satman: of a satellite\n +in two lines\n", out)
 
 
 async def test_host_time_of_a_record_is_when_it_was_written() -> None:
@@ -95,7 +95,7 @@ async def test_json_lines_carry_every_field() -> None:
         assert record | {"host_time": "", "device_us": 0} == {
             "type": "record", "host_time": "", "device_us": 0, "level": "INFO", "target": "a::b",
             "message": "two\nlines", "origin": 0, "seq": 0, "boot_id": f"{device.log.boot_id:016x}", "repeat": 4,
-            "truncated": True, "previous_boot": False}
+            "truncated": True, "previous_boot": False, "core_us": record["device_us"], "uncertainty_ns": 0}
 
 
 async def test_loss_and_reboot_are_shown_and_it_goes_on() -> None:

@@ -10,7 +10,7 @@ from wire_vectors import cases, ids
 from corelog.testing import bulk
 from corelog.wire import frames
 from corelog.wire.errors import ProtocolError
-from corelog.wire.frames import Boot, Header, Heartbeat, Level, Loss, Record
+from corelog.wire.frames import Boot, Clock, Header, Heartbeat, Level, Loss, Record
 from corelog.wire.stream import Parser, Records, SubscribeRefused
 from corelog.wire.stream import frames as flat
 
@@ -24,7 +24,7 @@ def parse(data: bytes) -> list:
     return list(flat(Parser().feed(data)))
 
 
-def expected(case: dict) -> Record | Header | Loss | Boot | Heartbeat | None:
+def expected(case: dict) -> Record | Header | Loss | Boot | Heartbeat | Clock | None:
     kind = case["kind"]
     if kind == "record":
         return Record(*(case[k] for k in ("seq", "time", "level", "target", "body", "origin", "retained", "repeat",
@@ -36,7 +36,9 @@ def expected(case: dict) -> Record | Header | Loss | Boot | Heartbeat | None:
         return Loss(case["origin"], case["first"], case["count"], case["retained"], case["exact"])
     if kind == "boot":
         return Boot(case["origin"], case["boot_id"], case["oldest_seq"], case["next_seq"], case["start_seq"],
-                    case["retained"], case["previous"], case["panicked"])
+                    case["retained"], case["previous"], case["panicked"], case.get("unknown_boot", False))
+    if kind == "clock":
+        return Clock(case["origin"], case["uncertainty"], case["time"], case["counter"], case["unit_fs"])
     return Heartbeat(case["origin"], case["time"], case["next_seq"]) if kind == "heartbeat" else None
 
 
@@ -52,7 +54,7 @@ def test_frozen_frame_is_understood(_name: str, data: bytes, case: dict) -> None
 def test_frozen_frame_is_made_byte_for_byte(_name: str, data: bytes, case: dict) -> None:
     frame = expected(case)
     encoders = {Record: frames.encode_record, Header: frames.encode_header, Loss: frames.encode_loss,
-                Boot: frames.encode_boot, Heartbeat: frames.encode_heartbeat}
+                Boot: frames.encode_boot, Heartbeat: frames.encode_heartbeat, Clock: frames.encode_clock}
     if frame is not None:
         assert encoders[type(frame)](frame).hex() == data.hex()
 
