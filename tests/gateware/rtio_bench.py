@@ -31,6 +31,8 @@ from support import verilated
 
 COLLISION, BUSY, SEQUENCE = 1, 2, 3
 CHANNELS = 16
+# Signals of the CRI that the one who uses it drives.
+CRI_DRIVEN = ("chan_sel", "o_stb", "o_address", "o_timestamp", "o_data", "i_stb", "i_timeout", "space_stb")
 
 
 class Top(Module):
@@ -54,8 +56,7 @@ class Top(Module):
             inner = getattr(core.cri, name)
             # 32-bit data ports whatever the channels' widths, so that the driver need not know.
             outer = Signal(32 if name in ("o_data", "i_data") else len(inner), name_override=f"cri_{name}")
-            driven = name in ("chan_sel", "o_stb", "o_address", "o_timestamp", "o_data", "i_stb", "i_timeout", "space_stb")
-            self.comb += inner.eq(outer) if driven else outer.eq(inner)
+            self.comb += inner.eq(outer) if name in CRI_DRIVEN else outer.eq(inner)
             self.ports.add(outer)
 
         out_stb, busy, in_stb = (Signal(CHANNELS, name_override=n) for n in ("out_stb", "busy", "in_stb"))

@@ -1,6 +1,6 @@
 """Buffer space: how many events surely fit the lanes, for whoever submits from far away."""
 
-from migen import Case, If, Module, Signal
+from migen import Case, If, Module, Mux, Signal
 
 from .cri import CRI
 from .lanebank import LaneBank
@@ -29,5 +29,5 @@ class BufferSpace(Module):
             Case(at, {k: level.eq(lanes.level[k]) for k in range(lane_count)}),
             If(level > highest, highest.eq(level)),
             If(at == lane_count - 1, last.eq(1)).Else(at.eq(at + 1)),
-            If(last, cri.space_wait.eq(0), cri.space.eq(depth - highest), If(level > highest, cri.space.eq(depth - level))),
+            If(last, cri.space_wait.eq(0), cri.space.eq(depth - Mux(level > highest, level, highest))),
         )

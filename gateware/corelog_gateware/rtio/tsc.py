@@ -10,8 +10,8 @@ class TimestampCounter(Module):
 
     coarse   time of this cycle in coarse cycles (61 bits), 0 in the first cycle after reset of the clock domain
     full     the same in mu (64 bits)
-    load     high for a cycle: load_value (64, mu, fine part ignored) is the time of this very cycle, so that the next one
-             shows a coarse cycle more; without it time goes on from what `coarse` shows
+    load     high for a cycle: load_value (64, mu, fine part ignored) is the time of this very cycle, so that the next
+             one shows a coarse cycle more; without it time goes on from what `coarse` shows
     ahead(n) a register that shows coarse + n; asked for before finalisation, one per n
     """
 
