@@ -113,11 +113,44 @@ pub fn read<R>(key: &str, f: impl FnOnce(Option<&[u8]>) -> R) -> R {
     })
 }
 
-/// Lets `f` see the name of an RTIO channel.
+/// Channel names that the core device gave a satellite: a device map, for the channels of a destination.
+struct Names {
+    map: &'static mut [u8],
+    length: usize,
+    destination: u8,
+}
+
+static NAMES: Mutex<RefCell<Option<Names>>> = Mutex::new(RefCell::new(None));
+
+/// Takes channel names from the core device in place of the configuration's; false if they are no device map.
+pub fn set_channel_names(destination: u8, map: &[u8]) -> bool {
+    if DeviceMap::parse(map).is_none() {
+        warn!("channel names refused: they are not a device map");
+        return false;
+    }
+    critical_section::with(|cs| {
+        let mut names = NAMES.borrow_ref_mut(cs);
+        let names = names.get_or_insert_with(|| Names { map: memory::take(storage::SIZE), length: 0, destination });
+        let Some(place) = names.map.get_mut(..map.len()) else { return false };
+        place.copy_from_slice(map);
+        (names.length, names.destination) = (map.len(), destination);
+        true
+    })
+}
+
+/// Lets `f` see the name of an RTIO channel of this board.
 pub fn channel_name<R>(channel: u32, f: impl FnOnce(&str) -> R) -> R {
-    critical_section::with(|cs| match &*STORE.borrow_ref(cs) {
-        Some(store) => f(DeviceMap::checked(&store.image[store.device_map.clone()]).name(channel).unwrap_or("unknown")),
-        None => f("unknown"),
+    critical_section::with(|cs| {
+        if let Some(names) = &*NAMES.borrow_ref(cs) {
+            let map = DeviceMap::checked(&names.map[..names.length]);
+            return f(map.name(u32::from(names.destination) << 16 | channel).unwrap_or("unknown"));
+        }
+        match &*STORE.borrow_ref(cs) {
+            Some(store) => {
+                f(DeviceMap::checked(&store.image[store.device_map.clone()]).name(channel).unwrap_or("unknown"))
+            }
+            None => f("unknown"),
+        }
     })
 }
 

@@ -1,0 +1,26 @@
+//! Frames that go on through this board.
+//!
+//! Each neighbour, and each service of this board, has at most one frame waiting for a link, and links take them in
+//! turn: who floods waits for himself.
+
+use corelog_board::drtio::Link;
+use corelog_device::aux::{self, Frame};
+use corelog_device::{ports, routing};
+use corelog_proto::aux::Packet;
+
+/// Passes a frame of a downstream neighbour on to the core device.
+pub async fn upstream(_port: usize, frame: &Frame) {
+    aux::send(Link::Uplink, frame).await;
+}
+
+/// Passes a frame from upstream on to the board behind the port of `hop`. If that is not possible, a call is answered
+/// in that board's place.
+pub async fn downstream(hop: u8, frame: &Frame) {
+    let port = usize::from(hop).wrapping_sub(1);
+    if hop != routing::NOWHERE && ports::is_up(port) {
+        aux::send(Link::Port(port), frame).await;
+    } else if let Some(Packet::Call { destination, number, .. }) = frame.packet() {
+        let answer = Packet::Unreachable { destination, number, rank: routing::rank().unwrap_or(0) };
+        aux::send(Link::Uplink, &Frame::of(&answer)).await;
+    }
+}
