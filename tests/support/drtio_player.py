@@ -17,7 +17,7 @@ from migen import Module, Signal
 from support import verilated
 
 PORTS = 32
-DRIVER = Path(__file__).resolve().parents[1] / "gateware" / "drtio_driver.cpp"
+DRIVER = Path(__file__).with_suffix(".cpp")
 _ROW = struct.Struct(f"={PORTS}I")
 
 
