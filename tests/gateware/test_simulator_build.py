@@ -61,7 +61,7 @@ def test_firmware_that_is_not_there_is_refused_before_anything_is_built(tmp_path
 
 
 def test_a_second_build_waits_for_the_first_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "SIM", tmp_path)
+    monkeypatch.setattr(build, "BUILD", tmp_path)
     said: list[str] = []
     waiting, entered = threading.Event(), threading.Event()
 

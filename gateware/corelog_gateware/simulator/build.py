@@ -1,6 +1,6 @@
 """Everything from Python and Rust sources to a board that can be started, redoing only what changed.
 
-    python -m corelog_gateware.simulator.build        builds (or finds) gateware, firmware and board program
+    python -m corelog_gateware.simulator.build [--tree]     builds (or finds) gateware, firmware and board program
 
 Each step's result carries the hash of all its inputs. One build runs at a time; others wait for it.
 """
@@ -13,12 +13,13 @@ import importlib.metadata
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import model, profile, toolchain
-from .paths import BUILD, FIRMWARE, GENERATED, HARNESS, ROOT, SIM, BuildError
+from .paths import ALONE, BUILD, FIRMWARE, HARNESS, ROOT, TREE, BuildError, Variant
 
 PACKAGES = ("migen", "litex", "liteeth", "pythondata-cpu-vexriscv", "corelog-gateware")
 FIRMWARE_TYPES = (".rs", ".toml", ".lock", ".x")
@@ -26,10 +27,17 @@ FIRMWARE_TYPES = (".rs", ".toml", ".lock", ".x")
 
 @dataclass(frozen=True)
 class Built:
-    """What a board is started with: the ``program`` (the simulated gateware) and the ``firmware`` (ELF)."""
+    """What boards are started with: the ``program`` (the simulated gateware) and the ``firmware`` (ELF) of the core
+    device, and of the satellites if it is for a tree."""
 
     program: Path
     firmware: Path
+    satellite_firmware: Path | None = None
+
+    def command(self) -> list[str]:
+        """The program with its firmware options."""
+        satellites = [] if self.satellite_firmware is None else ["--satellite-firmware", str(self.satellite_firmware)]
+        return [str(self.program), "--firmware", str(self.firmware), *satellites]
 
 
 class Progress:
@@ -75,92 +83,99 @@ def step(stamp: Path, key: str) -> Iterator[None]:
     stamp.write_text(key)
 
 
-def elaborate(progress: Progress) -> list[Path]:
+def elaborate(progress: Progress, variant: Variant) -> list[Path]:
     """Verilog sources and the generated constants; see ``targets/sim.py``."""
     package = HARNESS.parents[1]
     sources = [path for path in package.rglob("*.py") if package / "simulator" not in path.parents]
     versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     key = digest(sources, [*versions, sys.version])
-    stamp = SIM / "elaborated"
-    gateware = SIM / "gateware"
-    wanted = [GENERATED / "csr.rs", GENERATED / "csr.json", GENERATED / "corelog_soc.h", gateware / f"{model.TOP}.v"]
+    variant.directory.mkdir(parents=True, exist_ok=True)
+    stamp = variant.directory / "elaborated"
+    gateware, generated = variant.directory / "gateware", variant.generated
+    wanted = [generated / "csr.rs", generated / "csr.json", generated / "corelog_soc.h", gateware / f"{model.TOP}.v"]
     if not is_fresh(stamp, key) or not all(path.exists() for path in wanted):
-        progress.step("elaborating gateware")
-        log = fresh_log("elaborate.log")
+        progress.step(f"elaborating gateware ({variant.name})")
+        log = fresh_log(variant, "elaborate.log")
         with step(stamp, key):
             shutil.rmtree(gateware, ignore_errors=True)
-            command = [sys.executable, "-m", "corelog_gateware.targets.sim", "--build-dir", str(SIM)]
+            command = [sys.executable, "-m", "corelog_gateware.targets.sim", "--variant", variant.name]
+            command += ["--build-dir", str(variant.directory)]
             model.run_logged(command, log, "elaborating the gateware")
     return sorted(gateware.glob("*.v"))
 
 
-def compile_firmware(progress: Progress) -> Path:
-    """The runtime's ELF file."""
-    result = SIM / "firmware.elf"
+def compile_firmware(progress: Progress, variant: Variant) -> Path:
+    """The ELF file."""
+    result = variant.firmware
     rust = toolchain.find()
     sources = [path for path in FIRMWARE.rglob("*") if path.suffix in FIRMWARE_TYPES and "target" not in path.parts]
-    key = digest([*sources, GENERATED / "csr.rs"], [rust.description, *rust.arguments])
-    stamp = SIM / "firmware.key"
+    key = digest([*sources, variant.generated / "csr.rs"], [rust.description, *rust.arguments])
+    stamp = variant.directory / "firmware.key"
     if not is_fresh(stamp, key) or not result.exists():
-        progress.step("compiling firmware")
-        log = fresh_log("firmware.log")
+        progress.step(f"compiling firmware ({variant.name})")
+        log = fresh_log(variant, "firmware.log")
         with step(stamp, key):
-            command = toolchain.command(rust, "build")
+            command = toolchain.command(rust, variant, "build")
             model.run_logged(
-                command, log, "compiling the firmware", cwd=FIRMWARE, env=toolchain.environment(rust)
+                command, log, "compiling the firmware", cwd=FIRMWARE, env=toolchain.environment(rust, variant)
             )
-            built = BUILD / "firmware" / toolchain.TARGET / "release" / "runtime"
             temporary = result.with_name("firmware.elf.new")
-            shutil.copyfile(built, temporary)
+            shutil.copyfile(toolchain.built(variant), temporary)
             temporary.replace(result)
     return result
 
 
-def compile_program(progress: Progress, verilog: list[Path], trace: bool, training: Path | None) -> Path:
-    """The board program. With ``training``, a firmware, it is compiled a second time with the profile of a run of it;
-    a program trained before serves without as well."""
-    harness = [*HARNESS.glob("*.cpp"), *HARNESS.glob("*.h")]
+def compile_program(
+    progress: Progress, verilog: dict[Variant, list[Path]], trace: bool, training: Sequence[str] | None
+) -> Path:
+    """The board program with the models of ``verilog``, in the folder of the first. With ``training``, the options of a
+    run, it is compiled a second time with the profile of it; a program trained before serves without as well."""
+    inputs = [*HARNESS.glob("*.cpp"), *HARNESS.glob("*.h")]
+    inputs += [variant.generated / "corelog_soc.h" for variant in verilog]
     # A new elaboration of the same gateware differs in its date only.
-    design = [line for path in verilog for line in path.read_text().splitlines() if not line.startswith("//")]
-    texts = [*model.versions(), *profile.versions(), *design]
-    key = digest([*harness, GENERATED / "corelog_soc.h"], texts)[:16]
-    trained, plain = SIM / f"board-trained-{key}", SIM / f"board-plain-{key}"
+    paths = [path for sources in verilog.values() for path in sources]
+    design = [line for path in paths for line in path.read_text().splitlines() if not line.startswith("//")]
+    key = digest(inputs, [*model.versions(), *profile.versions(), *design])[:16]
+    home = next(iter(verilog)).directory
+    trained, plain = home / f"board-trained-{key}", home / f"board-plain-{key}"
     if trace:
-        variant, usable = "trace", [SIM / f"board-trace-{key}"]
+        kind, usable = "trace", [home / f"board-trace-{key}"]
     elif training is not None:
-        variant, usable = "trained", [trained]
+        kind, usable = "trained", [trained]
     else:
-        variant, usable = "plain", [plain, trained]
+        kind, usable = "plain", [plain, trained]
     for program in reversed(usable):
         if program.exists():
             return program
     result = usable[0]
-    directory = SIM / f"objects-{variant}"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    parts = [model.Part(variant, variant.directory / f"objects-{kind}") for variant in verilog]
     progress.step("translating gateware (Verilator)")
-    model.verilate(verilog, directory, trace)
+    for part in parts:
+        shutil.rmtree(part.directory, ignore_errors=True)
+        part.directory.mkdir(parents=True)
+    with ThreadPoolExecutor(model.JOBS) as pool:
+        list(pool.map(lambda part: model.verilate(part.variant, verilog[part.variant], part.directory, trace), parts))
     if training is not None:
-        profile.compile_trained(directory, result, training, progress.step)
+        profile.compile_trained(parts, result, training, progress.step)
     else:
         progress.step("compiling board" + (" with waveform output" if trace else ""))
-        model.compile_board(directory, result, trace)
-    for old in SIM.glob(f"board-{variant}-*"):
+        model.compile_board(parts, result, trace)
+    for old in home.glob(f"board-{kind}-*"):
         if old != result:
             old.unlink()
     return result
 
 
-def fresh_log(name: str) -> Path:
-    log = SIM / name
+def fresh_log(variant: Variant, name: str) -> Path:
+    log = variant.directory / name
     log.write_bytes(b"")
     return log
 
 
 @contextlib.contextmanager
 def lock(progress: Progress) -> Iterator[None]:
-    SIM.mkdir(parents=True, exist_ok=True)
-    with (SIM / "lock").open("w") as file:
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -169,26 +184,40 @@ def lock(progress: Progress) -> Iterator[None]:
         yield
 
 
-def build(trace: bool = False, firmware: Path | None = None, out: Callable[[str], object] | None = None) -> Built:
+def build(
+    trace: bool = False,
+    firmware: Path | None = None,
+    out: Callable[[str], object] | None = None,
+    *,
+    tree: bool = False,
+    satellite_firmware: Path | None = None,
+) -> Built:
     """Build what is missing or changed.
 
     :param trace: the board program shall write waveforms (slower).
-    :param firmware: an ELF file to use instead of compiling the runtime.
+    :param firmware, satellite_firmware: ELF files to use instead of compiling ours.
     :param out: receives the lines of progress; default standard error.
+    :param tree: a core device with satellites, instead of one alone.
     :raises BuildError: with one line that names the step and its log file.
     """
     progress = Progress(out)
     if not (FIRMWARE / "Cargo.toml").is_file():
         raise BuildError(f"the board's sources are not in {ROOT}: install corelog-gateware from a checkout (pip -e)")
-    if firmware is not None and not firmware.is_file():
-        raise BuildError(f"firmware {firmware} is not a file")
+    given = [firmware, satellite_firmware] if tree else [firmware]
+    for image in given:
+        if image is not None and not image.is_file():
+            raise BuildError(f"firmware {image} is not a file")
     try:
         with lock(progress):
-            verilog = elaborate(progress)
-            image = compile_firmware(progress) if firmware is None else firmware
+            variants = TREE if tree else ALONE
+            verilog = {variant: elaborate(progress, variant) for variant in variants}
+            pairs = zip(given, variants, strict=True)
+            images = [image or compile_firmware(progress, variant) for image, variant in pairs]
+            built = Built(Path(), *images)
             # Only our own firmware trains: a foreign one may do nothing at all.
-            training = image if firmware is None and not trace else None
-            built = Built(compile_program(progress, verilog, trace, training), image)
+            own = not any(given) and not trace
+            training = [*built.command()[1:], *(["--satellites", "1"] if tree else [])] if own else None
+            built = replace(built, program=compile_program(progress, verilog, trace, training))
     except OSError as error:
         raise BuildError(f"the board cannot be built: {error}") from error
     progress.done()
@@ -198,18 +227,20 @@ def build(trace: bool = False, firmware: Path | None = None, out: Callable[[str]
 def get_argparser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Build the simulated board")
     parser.add_argument("--trace", action="store_true", help="build the board program that writes waveforms")
+    parser.add_argument("--tree", action="store_true", help="a core device with satellites, instead of one alone")
     parser.add_argument("--firmware", type=Path, metavar="ELF", help="use this firmware instead of compiling one")
+    parser.add_argument("--satellite-firmware", type=Path, metavar="ELF", help="the same for the satellites")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     args = get_argparser().parse_args(argv)
     try:
-        built = build(args.trace, args.firmware)
+        built = build(args.trace, args.firmware, tree=args.tree, satellite_firmware=args.satellite_firmware)
     except BuildError as error:
         print(f"build: {error}", file=sys.stderr)
         return 1
-    print(f"{built.program}\n{built.firmware}")
+    print(*built.command(), sep="\n")
     return 0
 
 

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import model
@@ -24,15 +24,18 @@ def versions() -> list[str]:
     return [*RECORD, *USE, str(TRAINING_CYCLES)]
 
 
-def compile_trained(directory: Path, result: Path, firmware: Path, say: Callable[[str], object]) -> None:
-    """As :func:`model.compile_board` of ``directory``, with the profile of running ``firmware``."""
+def compile_trained(
+    parts: Sequence[model.Part], result: Path, options: Sequence[str], say: Callable[[str], object]
+) -> None:
+    """As :func:`model.compile_board` of ``parts``, with the profile of a run with ``options``."""
+    directory = parts[0].directory
     instrumented = directory / "instrumented"
     say("compiling board, to be measured")
-    model.compile_board(directory, instrumented, False, model.HotFlags(RECORD))
+    model.compile_board(parts, instrumented, False, model.HotFlags(RECORD))
     say("measuring board")
-    train(instrumented, firmware, directory / "log")
+    train(instrumented, options, directory / "log")
     say("compiling board")
-    model.compile_board(directory, result, False, model.HotFlags(USE, keep_others=True))
+    model.compile_board(parts, result, False, model.HotFlags(USE, keep_others=True))
 
 
 def talk(address: str) -> None:
@@ -48,10 +51,11 @@ def talk(address: str) -> None:
                     pass
 
 
-def train(program: Path, firmware: Path, log: Path) -> None:
+def train(program: Path, options: Sequence[str], log: Path) -> None:
     address = free_address()
-    command = [str(program), "--firmware", str(firmware), "--address", address, "--free-run"]
-    command += ["--cycles", str(TRAINING_CYCLES), "--seed", "1"]
+    command = [str(program), *options, "--address", address, "--free-run"]
+    # Counters are not shared between threads.
+    command += ["--cycles", str(TRAINING_CYCLES), "--seed", "1", "--threads", "1"]
     with log.open("ab") as file, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file) as board:
         assert board.stdout is not None
         if board.stdout.readline():

@@ -1,7 +1,7 @@
 """Rust for the board: whichever toolchain of this machine can build the firmware's target.
 
-``python -m corelog_gateware.simulator.toolchain build`` runs ``cargo build`` for the board's crates, ``... clippy`` and
-other cargo commands likewise; further arguments go to cargo.
+``python -m corelog_gateware.simulator.toolchain build`` runs ``cargo build`` for the crates of every kind of board
+whose gateware was elaborated, ``... clippy`` and other cargo commands likewise; further arguments go to cargo.
 """
 
 import os
@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .paths import BUILD, FIRMWARE, GENERATED, BuildError
+from .paths import ALONE, BUILD, FIRMWARE, TREE, BuildError, Variant
 
 TARGET = "riscv32imc-unknown-none-elf"
-PACKAGES = ("corelog-board", "runtime")
 
 
 @dataclass(frozen=True)
@@ -76,16 +75,21 @@ def find() -> Toolchain:
     return toolchain
 
 
-def command(toolchain: Toolchain, subcommand: str, arguments: tuple[str, ...] = ()) -> list[str]:
-    """Arguments of ``cargo subcommand`` for the board's crates, to be run in the firmware's folder."""
-    packages = [argument for package in PACKAGES for argument in ("-p", package)]
+def command(toolchain: Toolchain, variant: Variant, subcommand: str, arguments: tuple[str, ...] = ()) -> list[str]:
+    """Arguments of ``cargo subcommand`` for the crates of a kind of board, to be run in the firmware's folder."""
+    packages = ["-p", "corelog-board", "-p", variant.package]
     target = ["--target", TARGET, "--release", "--locked"]
     return [toolchain.cargo, subcommand, *toolchain.arguments, *target, *packages, *arguments]
 
 
-def environment(toolchain: Toolchain) -> dict[str, str]:
+def built(variant: Variant) -> Path:
+    """Where ``build`` leaves the ELF file. All kinds of boards share the folder, and what does not differ between them."""
+    return BUILD / "firmware" / TARGET / "release" / variant.package
+
+
+def environment(toolchain: Toolchain, variant: Variant) -> dict[str, str]:
     """Environment for :func:`command`: what is built goes to ``build/firmware``."""
-    own = {"CARGO_TARGET_DIR": str(BUILD / "firmware"), "CORELOG_GENERATED": str(GENERATED)}
+    own = {"CARGO_TARGET_DIR": str(BUILD / "firmware"), "CORELOG_GENERATED": str(variant.generated)}
     return {**os.environ, **toolchain.environment, **own}
 
 
@@ -96,8 +100,13 @@ def main(argv: list[str] | None = None) -> int:
     except BuildError as error:
         print(f"toolchain: {error}", file=sys.stderr)
         return 1
-    run = command(toolchain, subcommand, tuple(arguments))
-    return subprocess.run(run, cwd=FIRMWARE, env=environment(toolchain)).returncode
+    elaborated = [variant for variant in (*ALONE, *TREE) if variant.generated.exists()]
+    for variant in elaborated or ALONE:
+        run = command(toolchain, variant, subcommand, tuple(arguments))
+        status = subprocess.run(run, cwd=FIRMWARE, env=environment(toolchain, variant)).returncode
+        if status != 0:
+            return status
+    return 0
 
 
 if __name__ == "__main__":

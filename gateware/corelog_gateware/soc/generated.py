@@ -80,18 +80,21 @@ def rust(soc: Any, extra: dict[str, int]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def cpp(soc: Any, names: Iterable[str]) -> str:
-    """C++ header with the memories ``names`` (``<NAME>_BASE`` and ``_SIZE``) and the clock frequency in Hz."""
+def cpp(soc: Any, names: Iterable[str], pads: dict[str, int]) -> str:
+    """C++ header with the memories ``names`` (``<NAME>_BASE`` and ``_SIZE``), the clock in Hz, and ``pads``."""
     lines = ["// Generated from the gateware.", "#pragma once", "#include <cstdint>", "namespace corelog {"]
     lines.append(f"constexpr uint32_t CLOCK_FREQUENCY = {int(soc.clk_freq)};")
+    for name, value in pads.items():
+        lines.append(f"constexpr unsigned {name.upper()} = {value};")
     for name in names:
         base, size = memories(soc)[name]
         lines.append(f"constexpr uint32_t {name.upper()}_BASE = {base:#010x}, {name.upper()}_SIZE = {size:#x};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def write(soc: Any, directory: Path, extra: dict[str, int]) -> None:
-    """Write ``csr.rs``, ``csr.json`` and ``corelog_soc.h`` of the finalized ``soc``.
+def write(soc: Any, directory: Path, extra: dict[str, int], pads: dict[str, int]) -> None:
+    """Write ``csr.rs``, ``csr.json`` and ``corelog_soc.h`` of the finalized ``soc``; ``extra`` are further constants
+    for software, ``pads`` those for the harness.
 
     Files that would not change keep their time, so that the firmware is not rebuilt for nothing."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -103,7 +106,7 @@ def write(soc: Any, directory: Path, extra: dict[str, int]) -> None:
     texts = {
         "csr.rs": rust(soc, extra),
         "csr.json": json.dumps(described, indent=1) + "\n",
-        "corelog_soc.h": cpp(soc, ["main_ram"]),
+        "corelog_soc.h": cpp(soc, ["main_ram"], pads),
     }
     for name, text in texts.items():
         path = directory / name

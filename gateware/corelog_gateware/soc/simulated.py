@@ -1,12 +1,13 @@
-"""The core device with its pads led to the Verilator harness."""
+"""A board with its pads led to the Verilator harness."""
 
 import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from litex.build.generic_platform import GenericPlatform, Pins, Subsignal
-from migen import Module, Record, Signal
+from migen import Module, Signal
 
 from ..rtio.cri import FINE_BITS
 from . import generated
@@ -14,11 +15,14 @@ from .byte_phy import BytePHY, byte_layout
 from .core_device import CoreDevice
 from .frame_phy import FramePHY, frame_layout
 from .identity import identity_layout
+from .satellite import Satellite
 from .storage import STORAGE_SIZE, storage_layout
+from .symbol_phy import RX_BITS, TX_BITS, SymbolPHY
 
-PADS = {"eth": frame_layout(), "serial": byte_layout(), "identity": identity_layout(), "storage": storage_layout()}
 TTLS = 8
-SIGNALS = {"clk": 1, "reset_active": 1, "reset_cause": 2, "rtio_error": 1, "ttl": TTLS}
+SIGNALS = {"clk": 1, "reset_button": 1, "reset_active": 1, "reset_cause": 2, "rtio_error": 1, "ttl": TTLS}
+PADS = {"serial": byte_layout(), "identity": identity_layout(), "storage": storage_layout()}
+LINK = [("tx", TX_BITS), ("rx", RX_BITS)]
 TOP = "corelog_sim"
 # From the TTL pads (a Signal) to the (name, PHY) of every RTIO channel.
 MakePhys = Callable[[Signal], Sequence[tuple[str, Module]]]
@@ -27,37 +31,52 @@ MakePhys = Callable[[Signal], Sequence[tuple[str, Module]]]
 class Platform(GenericPlatform):
     """Pads only: there is no device and no toolchain behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, pads: dict[str, list[tuple[str, int]]]) -> None:
         io = [(name, 0, Pins(width)) for name, width in SIGNALS.items()]
-        for name, layout in PADS.items():
+        for name, layout in pads.items():
             io.append((name, 0, *(Subsignal(field, Pins(width)) for field, width in layout)))
         super().__init__("sim", io, name="sim")
 
 
-class SimulatedCoreDevice(CoreDevice):
-    """See :class:`CoreDevice`; every pad is a port of the Verilog module ``corelog_sim``."""
+def simulated_board(
+    links: int, satellite: bool, clk_freq: int, main_ram_size: int, ident: str, make_phys: MakePhys
+) -> Any:
+    """A :class:`Satellite` or :class:`CoreDevice` with ``links`` downstream ports. Every pad is a port of the Verilog
+    module ``corelog_sim``: those of port n are ``link<n>_tx`` and ``_rx``, those of a satellite's uplink
+    ``uplink_tx`` and ``_rx``, a core device has ``eth_*``."""
+    names = [f"link{n}" for n in range(links)]
+    special = {"uplink": LINK} if satellite else {"eth": frame_layout()}
+    platform = Platform(PADS | special | dict.fromkeys(names, LINK))
 
-    def __init__(self, clk_freq: int, main_ram_size: int, ident: str, make_phys: MakePhys):
-        platform = Platform()
-        eth: Record = platform.request("eth")
-        super().__init__(
-            platform,
-            platform.request("clk"),
-            clk_freq,
-            ident,
-            main_ram_size,
-            ethernet_phy=FramePHY(eth),
-            uart_phy=BytePHY(platform.request("serial")),
-            identity_pads=platform.request("identity"),
-            storage_pads=platform.request("storage"),
-            rtio_phys=make_phys(platform.request("ttl")),
-        )
-        self.comb += [
-            eth.rx_room.eq(self.rx_room()),
-            platform.request("reset_active").eq(self.crg.active),
-            platform.request("reset_cause").eq(self.crg.cause),
-        ]
-        self.sync += platform.request("rtio_error").eq(self.rtio_error())
+    def symbol_phy(name: str) -> SymbolPHY:
+        pads = platform.request(name)
+        return SymbolPHY(pads.tx, pads.rx)
+
+    board: dict[str, Any] = {
+        "platform": platform,
+        "clk": platform.request("clk"),
+        "clk_freq": clk_freq,
+        "ident": ident,
+        "main_ram_size": main_ram_size,
+        "uart_phy": BytePHY(platform.request("serial")),
+        "identity_pads": platform.request("identity"),
+        "storage_pads": platform.request("storage"),
+        "rtio_phys": make_phys(platform.request("ttl")),
+        "reset_button": platform.request("reset_button"),
+        "link_phys": [symbol_phy(name) for name in names],
+    }
+    if satellite:
+        soc: Any = Satellite(uplink_phy=symbol_phy("uplink"), **board)
+    else:
+        eth = platform.request("eth")
+        soc = CoreDevice(ethernet_phy=FramePHY(eth), **board)
+        soc.comb += eth.rx_room.eq(soc.rx_room())
+    soc.comb += [
+        platform.request("reset_active").eq(soc.crg.active),
+        platform.request("reset_cause").eq(soc.crg.cause),
+    ]
+    soc.sync += platform.request("rtio_error").eq(soc.rtio_core.errors.error)
+    return soc
 
 
 def inline_contents(verilog: str, files: dict[str, str]) -> str:
@@ -71,14 +90,15 @@ def inline_contents(verilog: str, files: dict[str, str]) -> str:
     return re.sub(r'\$readmemh\("([^"]+)", (\w+)\);', words, verilog)
 
 
-def elaborate(build_dir: Path, clk_freq: int, main_ram_size: int, ident: str, make_phys: MakePhys) -> list[Path]:
-    """Write Verilog and memory contents to ``build_dir/gateware`` and constants to ``build_dir/generated``.
+def elaborate(build_dir: Path, links: int, satellite: bool, **board: Any) -> list[Path]:
+    """Write Verilog and memory contents of :func:`simulated_board` to ``build_dir/gateware`` and constants to
+    ``build_dir/generated``.
 
     Returns the Verilog sources to compile, the SoC's first. They are copies, so that ``build_dir`` is complete.
     """
     # LiteX describes the whole SoC at INFO on stderr, whatever its user has set up.
     logging.disable(logging.INFO)
-    soc = SimulatedCoreDevice(clk_freq, main_ram_size, ident, make_phys)
+    soc = simulated_board(links, satellite, **board)
     soc.finalize()
     gateware = build_dir / "gateware"
     gateware.mkdir(parents=True, exist_ok=True)
@@ -96,7 +116,8 @@ def elaborate(build_dir: Path, clk_freq: int, main_ram_size: int, ident: str, ma
         "storage_size": STORAGE_SIZE,
         "rtio_channels": len(soc.rtio_core.channels),
         "rtio_mu_per_coarse": mu_per_coarse,
-        "rtio_mu_fs": 10**15 // (clk_freq * mu_per_coarse),
+        "rtio_mu_fs": 10**15 // (int(soc.clk_freq) * mu_per_coarse),
     }
-    generated.write(soc, build_dir / "generated", extra)
+    pads = {"ports": links, "uplinks": int(satellite), "ethernet": int(not satellite)}
+    generated.write(soc, build_dir / "generated", extra, pads)
     return sources

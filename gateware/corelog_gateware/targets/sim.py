@@ -1,6 +1,7 @@
-"""Target ``sim``: the core device in Verilator. Parameters only.
+"""Target ``sim``: boards in Verilator. Parameters only.
 
-``python -m corelog_gateware.targets.sim --build-dir build/sim`` writes the Verilog and the generated constants.
+``python -m corelog_gateware.targets.sim [--variant VARIANT] --build-dir build/VARIANT`` writes the Verilog and the
+generated constants.
 """
 
 import argparse
@@ -13,10 +14,12 @@ from ..rtio.phy import slow, ttl
 
 CLOCK_FREQUENCY = 2_000_000
 MAIN_RAM_SIZE = 32 * 1024 * 1024
+# A core device alone, that of a tree, a satellite: number of DRTIO ports downstream, and whether it is a satellite.
+VARIANTS = {"sim": (0, False), "sim-master": (3, False), "sim-satellite": (1, True)}
 
 
-def ident() -> str:
-    return f"{importlib.metadata.version('corelog-gateware')};sim"
+def ident(variant: str) -> str:
+    return f"{importlib.metadata.version('corelog-gateware')};{variant}"
 
 
 def rtio_phys(pads: Signal) -> list[tuple[str, Module]]:
@@ -29,15 +32,26 @@ def rtio_phys(pads: Signal) -> list[tuple[str, Module]]:
 
 
 def get_argparser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Elaborate the simulated core device to Verilog and constants")
-    parser.add_argument("--build-dir", type=Path, default=Path("build/sim"), help="default: %(default)s")
+    parser = argparse.ArgumentParser(description="Elaborate a simulated board to Verilog and constants")
+    parser.add_argument("--variant", choices=VARIANTS, default="sim", help="default: %(default)s")
+    parser.add_argument("--build-dir", type=Path, help="default: build/VARIANT")
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     from ..soc.simulated import elaborate
 
-    elaborate(get_argparser().parse_args(argv).build_dir, CLOCK_FREQUENCY, MAIN_RAM_SIZE, ident(), rtio_phys)
+    args = get_argparser().parse_args(argv)
+    links, satellite = VARIANTS[args.variant]
+    elaborate(
+        args.build_dir or Path("build") / args.variant,
+        links=links,
+        satellite=satellite,
+        clk_freq=CLOCK_FREQUENCY,
+        main_ram_size=MAIN_RAM_SIZE,
+        ident=ident(args.variant),
+        make_phys=rtio_phys,
+    )
 
 
 if __name__ == "__main__":

@@ -1,77 +1,75 @@
-// The Verilated SoC with everything around its pads.
+// A board: a Verilated SoC with everything around its pads, whichever model it is.
 #pragma once
 #include <cstdint>
-#include <cstdio>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "image.h"
-#include "marks.h"
-#include "network.h"
-#include "options.h"
-#include "storage.h"
-
-class Vcorelog;
-class VerilatedContext;
-class VerilatedVcdC;
+#include "link.h"
 
 namespace corelog {
+
+class Network;
+
+// What makes a board this one. References and pointers must outlive it.
+struct Setup {
+    unsigned number;                         // 0: core device, n: satellite n
+    const std::vector<Segment> &firmware;
+    Network *network;                        // only the core device's
+    std::string storage, uart, vcd, marks;   // files; empty: none (storage: memory)
+    uint64_t board_id;
+    std::optional<uint64_t> seed;            // of the entropy register; default: the operating system's randomness
+    uint64_t vcd_start, vcd_cycles;
+    bool verbose;
+
+    // `board`, `board 1`, ...: in messages.
+    std::string name() const { return number ? "board " + std::to_string(number) : "board"; }
+};
 
 class Board {
 public:
     enum ResetCause { POWER_ON, REQUESTED, WATCHDOG };
 
-    // All references must outlive the board. Throws std::runtime_error if files cannot be opened.
-    Board(const Options &options, const std::vector<Segment> &firmware, Storage &storage, Network &network);
-    ~Board();
+    virtual ~Board() = default;
     Board(const Board &) = delete;
     Board &operator=(const Board &) = delete;
 
-    // Run `count` cycles of the system clock.
-    void run(uint64_t count);
+    // Lead port `port` to the two pipes. The last port of a satellite is its uplink.
+    virtual void connect(unsigned port, Pipe &out, const Pipe &in) = 0;
+    // Run `count` cycles of the system clock; of a board that is connected not beyond the next multiple of
+    // Pipe::LATENCY. While the board is off, only time passes.
+    virtual void run(uint64_t count) = 0;
     // Let readers of the UART and mark files see what was written so far.
-    void flush();
+    virtual void flush() = 0;
+    // The reset button: memory keeps its contents.
+    virtual void press_reset() = 0;
+    // Off: everything but the store is forgotten. On: as after the start. Nothing happens if it is so already.
+    virtual void switch_off() = 0;
+    virtual void switch_on() = 0;
 
-    uint64_t cycles() const { return cycle_; }
+    virtual unsigned downstream_ports() const = 0;
+    virtual bool traced() const = 0;  // into a waveform file: it cannot be switched off
+
+    bool on() const { return on_; }
+    bool ready() const { return ready_; }  // the firmware of the present boot has said that it is up
+    uint64_t cycles() const { return cycle_; }  // since the start of the program
     uint64_t resets() const { return resets_; }
 
-private:
-    void evaluate();
-    void load();
-    void watch_reset();
-    void watch_pads();
-    void send_word_to_board();
-    void receive_word_from_board();
-    uint32_t random_word();
-    void open_waveform(const Options &options);
-    void trace(int half);
+protected:
+    Board() = default;
 
-    std::unique_ptr<VerilatedContext> context_;
-    std::unique_ptr<Vcorelog> soc_;
-    VerilatedVcdC *waveform_ = nullptr;
-    const std::vector<Segment> &firmware_;
-    Storage &storage_;
-    Network &network_;
-    Marks marks_;
-    FILE *uart_ = nullptr;
-    bool uart_written_ = false;
-
+    bool on_ = true;
+    bool ready_ = false;
     uint64_t cycle_ = 0;
     uint64_t resets_ = 0;
-    bool ready_ = false;  // the firmware of the present boot has said that it is up
-    bool in_reset_ = true;
-    bool verbose_;
-
-    const std::vector<uint8_t> *incoming_ = nullptr;  // frame on its way to the board
-    size_t incoming_at_ = 0;
-    unsigned gap_ = 0;
-    std::vector<uint8_t> outgoing_;
-    uint64_t outgoing_since_ = 0;
-
-    bool seeded_;
-    uint64_t seed_;
-    uint64_t vcd_start_, vcd_left_;
 };
+
+// The models linked to the program, by the name of their variant. Makers throw std::runtime_error if files cannot be
+// opened.
+using MakeBoard = std::unique_ptr<Board> (*)(const Setup &);
+std::map<std::string, MakeBoard> &models();
 
 }  // namespace corelog

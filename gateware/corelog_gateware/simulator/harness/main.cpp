@@ -9,8 +9,11 @@
 #include <ctime>
 #include <stdexcept>
 
-#include "board.h"
+#include "commands.h"
+#include "control.h"
 #include "corelog_soc.h"
+#include "network.h"
+#include "tree.h"
 
 using namespace corelog;
 
@@ -74,49 +77,54 @@ static void announce(const Options &options) {
     fflush(stdout);
 }
 
-static void report(const Options &options, const Board &board, const Network &network, const Pacer &pacer,
-                   double wall, double cpu) {
-    double cycles = static_cast<double>(board.cycles());
+static void report(const Options &options, Tree &tree, const Network &network, const Pacer &pacer, double wall,
+                   double cpu) {
+    double cycles = static_cast<double>(tree.cycles());
     if (options.print_speed) {
         printf("speed: %.2f Mcycles/s of CPU time, %.2f Mcycles/s of wall time (%.0f cycles, %.2f CPU s, %.2f s)\n",
                cycles / cpu / 1e6, cycles / wall / 1e6, cycles, cpu, wall);
         fflush(stdout);
     }
-    if (options.verbose)
-        fprintf(stderr, "board: %.0f cycles, %llu resets, %.3f s behind given up; frames: %llu to the board, %llu from "
-                        "it, %llu dropped, %llu malformed\n",
-                cycles, static_cast<unsigned long long>(board.resets()), pacer.given_up(),
-                static_cast<unsigned long long>(network.frames_in()),
-                static_cast<unsigned long long>(network.frames_out()),
-                static_cast<unsigned long long>(network.dropped()),
-                static_cast<unsigned long long>(network.malformed()));
+    if (!options.verbose) return;
+    using Count = unsigned long long;
+    fprintf(stderr, "board: %.0f cycles, %llu resets, %.3f s behind given up; frames: %llu to the board, %llu from "
+                    "it, %llu dropped, %llu malformed\n",
+            cycles, Count(tree.board(0).resets()), pacer.given_up(), Count(network.frames_in()),
+            Count(network.frames_out()), Count(network.dropped()), Count(network.malformed()));
+    for (size_t n = 1; n < tree.size(); n++) {
+        const Pipe &down = tree.pipe(n, Tree::DOWN), &up = tree.pipe(n, Tree::UP);
+        fprintf(stderr, "board %zu: %llu resets; its link: %llu words down (%llu symbols corrupted, %llu words dropped), "
+                        "%llu up (%llu, %llu)\n",
+                n, Count(tree.board(n).resets()), Count(down.words()), Count(down.corrupted()), Count(down.dropped()),
+                Count(up.words()), Count(up.corrupted()), Count(up.dropped()));
+    }
 }
 
 static void run(const Options &options) {
-    auto firmware = read_image(options.firmware, MAIN_RAM_BASE, MAIN_RAM_SIZE);
-    Storage storage(options.storage);
     Network network(options.address, options.verbose);
-    Board board(options, firmware, storage, network);
-    // Network and files are looked at this often: a quarter of a millisecond of board time.
-    const uint64_t slice = CLOCK_FREQUENCY / 4000;
+    Tree tree(options, network);
+    Control control(options.control, [&](const std::string &line) { return execute(tree, line); });
+    // Network, control and files are looked at this often: a quarter of a millisecond of board time, in whole blocks.
+    const uint64_t slice = (CLOCK_FREQUENCY / 4000 / Pipe::LATENCY + 1) * Pipe::LATENCY;
     bool announced = false;
     double started = now(), cpu_started = cpu_seconds();
     Pacer pacer(options.free_run);
-    while (!stop_requested && (!options.cycles || board.cycles() < options.cycles)) {
-        board.run(options.cycles ? std::min(slice, options.cycles - board.cycles()) : slice);
-        board.flush();
+    while (!stop_requested && (!options.cycles || tree.cycles() < options.cycles)) {
+        tree.run(options.cycles ? std::min(slice, options.cycles - tree.cycles()) : slice);
+        tree.flush();
         if (network.serving() && !announced) {
             announce(options);
             announced = true;
         }
-        network.poll(duration(pacer.ahead(board.cycles())));
+        network.poll(duration(pacer.ahead(tree.cycles())));
+        control.poll();
         // What woke it may stay pending (a closed connection), so the rest of the slice is slept without looking.
-        for (double ahead; !stop_requested && (ahead = pacer.ahead(board.cycles())) > 0;) {
+        for (double ahead; !stop_requested && (ahead = pacer.ahead(tree.cycles())) > 0;) {
             timespec rest = duration(ahead);
             nanosleep(&rest, nullptr);
         }
     }
-    report(options, board, network, pacer, now() - started, cpu_seconds() - cpu_started);
+    report(options, tree, network, pacer, now() - started, cpu_seconds() - cpu_started);
 }
 
 int main(int argc, char **argv) {

@@ -17,9 +17,17 @@ static uint64_t number(const char *option, const char *text, int base) {
     return value;
 }
 
+static double rate(const char *option, const char *text) {
+    char *end = nullptr;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= 0 && value <= 1))
+        throw std::runtime_error(std::string("option --") + option + ": '" + text + "' is not between 0 and 1");
+    return value;
+}
+
 Options parse_options(int argc, char **argv) {
     enum { FIRMWARE = 1, ADDRESS, STORAGE, UART, VCD, MARKS, BOARD_ID, SEED, CYCLES, VCD_START, VCD_CYCLES, PARENT,
-           FREE_RUN, SPEED, VERBOSE };
+           FREE_RUN, SPEED, VERBOSE, SATELLITES, CHAIN, SATELLITE_FIRMWARE, CORRUPT, DROP, CONTROL, THREADS };
     static const option table[] = {
         {"firmware", required_argument, nullptr, FIRMWARE},
         {"address", required_argument, nullptr, ADDRESS},
@@ -36,6 +44,13 @@ Options parse_options(int argc, char **argv) {
         {"free-run", no_argument, nullptr, FREE_RUN},
         {"print-speed", no_argument, nullptr, SPEED},
         {"verbose", no_argument, nullptr, VERBOSE},
+        {"satellites", required_argument, nullptr, SATELLITES},
+        {"chain", no_argument, nullptr, CHAIN},
+        {"satellite-firmware", required_argument, nullptr, SATELLITE_FIRMWARE},
+        {"link-corrupt", required_argument, nullptr, CORRUPT},
+        {"link-drop", required_argument, nullptr, DROP},
+        {"control", required_argument, nullptr, CONTROL},
+        {"threads", required_argument, nullptr, THREADS},
         {nullptr, 0, nullptr, 0},
     };
     Options o;
@@ -58,11 +73,25 @@ Options parse_options(int argc, char **argv) {
         case FREE_RUN: o.free_run = true; break;
         case SPEED: o.print_speed = true; break;
         case VERBOSE: o.verbose = true; break;
+        case SATELLITES: o.satellites = number(name, optarg, 10); break;
+        case CHAIN: o.chain = true; break;
+        case SATELLITE_FIRMWARE: o.satellite_firmware = optarg; break;
+        case CORRUPT: o.link_corrupt = rate(name, optarg); break;
+        case DROP: o.link_drop = rate(name, optarg); break;
+        case CONTROL: o.control = optarg; break;
+        case THREADS: o.threads = static_cast<unsigned>(number(name, optarg, 10)); break;
         default: throw std::runtime_error("unknown option; `corelog board --help` lists them");
         }
     }
     if (optind != argc) throw std::runtime_error(std::string("unexpected argument '") + argv[optind] + "'");
     if (o.firmware.empty()) throw std::runtime_error("option --firmware is needed");
+    if (o.satellites > MAX_SATELLITES)
+        throw std::runtime_error("a tree has at most " + std::to_string(MAX_SATELLITES) + " satellites, not " +
+                                 std::to_string(o.satellites));
+    if (o.satellites && o.satellite_firmware.empty())
+        throw std::runtime_error("option --satellite-firmware is needed");
+    if (!o.satellites && (o.chain || o.link_corrupt || o.link_drop))
+        throw std::runtime_error("--chain, --link-corrupt and --link-drop mean nothing without --satellites");
     return o;
 }
 
