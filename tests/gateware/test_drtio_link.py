@@ -1,6 +1,8 @@
 """The link layer against naive models: scrambler, words sent, words received, up and down."""
 
+import binascii
 import random
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -104,6 +106,23 @@ def test_scrambler_of_mixed_widths_does_what_bits_one_by_one_do_and_is_undone(sc
             bits = [seen["o"] >> n & 1 for n in range(16)]
             sent += bits[8:] if row["k"] else bits
     assert model is not None
+
+
+@pytest.mark.parametrize("content", range(1, 9))
+def test_damage_to_one_byte_never_passes_the_crc_of_packet_or_frame(content: int) -> None:
+    rng = random.Random(content)
+    data = rng.randbytes(content)
+    packet = data + binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "little")
+    frame = data + zlib.crc32(data).to_bytes(4, "little")
+    for sent, crc_bytes, crc in (packet, 2, lambda got: binascii.crc_hqx(got, 0xFFFF)), (frame, 4, zlib.crc32):
+        scrambled = BitScrambler().bytes(sent, descramble=False)
+        assert BitScrambler().bytes(scrambled, descramble=True) == sent
+        for place in range(len(sent)):
+            for damage in range(1, 256):
+                wrong = bytearray(scrambled)
+                wrong[place] ^= damage
+                got = BitScrambler().bytes(wrong, descramble=True)
+                assert crc(got[:-crc_bytes]) != int.from_bytes(got[-crc_bytes:], "little")
 
 
 def test_scrambled_idle_words_are_not_constant(link: Player) -> None:

@@ -40,6 +40,9 @@ class BitScrambler:
             result |= made << n
         return result
 
+    def bytes(self, given: Iterable[int], descramble: bool) -> bytes:
+        return bytes(self._byte(byte, descramble) for byte in given)
+
     def word(self, d: int, k: int, descramble: bool = False) -> int:
         """The word d; with k its byte 0 is a K symbol."""
         low = d & 0xFF if k & 1 else self._byte(d & 0xFF, descramble)

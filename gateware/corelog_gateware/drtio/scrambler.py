@@ -17,8 +17,8 @@ class Scrambler(Module):
     o      i, scrambled or descrambled; valid in the same cycle, whatever ce is
 
     Each bit sent is the bit given plus (modulo 2) the bits sent 18 and 23 D bits before, all older than the word. So a
-    descrambler that has seen 23 right bits is right from then on, whatever came before, and a wrong bit received makes
-    three wrong ones; their pattern has no factor in common with the polynomials of the CRCs.
+    descrambler that has seen 23 right bits is right from then on, whatever came before. A wrong bit received makes
+    three wrong ones; whatever a wrong byte becomes by that, the CRCs of packets and frames find it.
     """
 
     def __init__(self, descramble: bool = False) -> None:
