@@ -39,7 +39,7 @@ class AuxReceiver(Module):
 
         held = Signal(max=RX_BUFFERS + 1)
         fill = Signal(max=RX_BUFFERS)        # the buffer after the newest frame's
-        place = Signal(max=2 * FRAME_BYTES)  # of the byte that comes next; FRAME_BYTES: that or more
+        place = Signal(max=2 * FRAME_BYTES)  # of the byte that comes next; stays at FRAME_BYTES, where no word ends
         crc, early = Signal(32, reset=INITIAL), Signal(24)
         begun = Signal()                     # within a frame
         lost = Signal()                      # its drop is counted, the rest is passed over
@@ -49,14 +49,14 @@ class AuxReceiver(Module):
         self.comb += [
             full.eq(held == RX_BUFFERS),
             mixed.eq(link.aux_rx_data ^ crc[:8]),
-            whole.eq(crc32_complete(crc, mixed) & (place[:3] == 7) & (place < FRAME_BYTES)),
+            whole.eq(crc32_complete(crc, mixed) & (place[:3] == 7)),
             ends.eq(link.aux_rx_stb & link.aux_rx_last & ~lost),
             corrupt.increment.eq(Mux(link.aux_rx_error, begun & ~lost, ends & ~whole)),
             overflow.increment.eq(ends & whole & no_room),
             keep.eq(ends & whole & ~no_room),
             memory.rx_adr.eq(Cat(place[2:10], fill)),
             memory.rx_data.eq(Cat(early, link.aux_rx_data)),
-            memory.rx_we.eq(link.aux_rx_stb & (place[:2] == 3) & (place < FRAME_BYTES) & ~no_room),
+            memory.rx_we.eq(link.aux_rx_stb & (place[:2] == 3) & ~no_room),
         ]
         self.sync += [
             If(
