@@ -7,6 +7,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Self
 
 from .addresses import free_address
 from .build import Built, build
+from .control import Control
 
 MANAGEMENT_PORT = 1380
 SESSION_PORT = 1381
@@ -29,7 +31,7 @@ class BoardError(Exception):
 
 
 class Board:
-    """One simulated board in a process of its own, which does not outlive this one.
+    """A simulated board, or a tree of boards, in a process of its own, which does not outlive this one.
 
     :param address: loopback address; default one that is free when the board starts, then kept for later starts.
     :param storage: file of the configuration store, created if it is not there; default: forgotten when it stops.
@@ -37,9 +39,14 @@ class Board:
     :param marks: file for cycle stamps, see ``harness/marks.h``.
     :param free_run: as fast as possible instead of real time.
     :param firmware: ELF file instead of our own.
+    :param satellites: how many boards there are behind this one, the core device; of the files above, satellite n has
+        the name with .n at its end.
+    :param chain: each satellite behind the one before.
+    :param satellite_firmware: ELF file instead of our own.
     :param arguments: further arguments of the board program, see ``harness/options.h``.
 
-    Attributes: ``address`` (None before the first start), ``storage``, ``uart``, ``marks``; ``process`` while it runs.
+    Attributes: ``address`` (None before the first start), ``storage``, ``uart``, ``marks``; while it runs ``process``
+    and ``control``, which cuts links, switches boards off and the like.
     Usable again after :meth:`stop` or :meth:`kill`, as a board that is switched off and on.
     """
 
@@ -52,6 +59,9 @@ class Board:
         marks: Path | None = None,
         free_run: bool = False,
         firmware: Path | None = None,
+        satellites: int = 0,
+        chain: bool = False,
+        satellite_firmware: Path | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
         self.address = address
@@ -60,9 +70,12 @@ class Board:
         self.marks = marks
         self.free_run = free_run
         self.firmware = firmware
+        self.satellites = satellites
+        self.chain = chain
+        self.satellite_firmware = satellite_firmware
         self.arguments = tuple(arguments)
         self.process: asyncio.subprocess.Process | None = None
-        self._errors: Path | None = None
+        self._folder: Path | None = None  # for the time of a run
 
     async def start(self, timeout: float = READY_TIMEOUT) -> None:
         """Build what is missing, switch on and wait until the firmware is up.
@@ -72,7 +85,9 @@ class Board:
         """
         if self.process is not None:
             raise BoardError(f"the board on {self.address} is running already")
-        built = await asyncio.to_thread(build, False, self.firmware)
+        built = await asyncio.to_thread(
+            build, False, self.firmware, tree=self.satellites > 0, satellite_firmware=self.satellite_firmware
+        )
         chosen = self.address
         for attempt in range(1, ADDRESS_ATTEMPTS + 1):
             self.address = chosen or free_address()
@@ -84,8 +99,19 @@ class Board:
                     self.address = chosen
                     raise
 
+    @property
+    def control(self) -> Control:
+        """Of the running board. :raises BoardError: if it does not run."""
+        if self._folder is None:
+            raise BoardError("the board does not run")
+        return Control(self._folder / "control")
+
     def _command(self, built: Built) -> list[str]:
-        command = [str(built.program), "--firmware", str(built.firmware), "--address", str(self.address)]
+        command = [*built.command(), "--address", str(self.address), "--control", str(self.control.path)]
+        if self.satellites:
+            command += ["--satellites", str(self.satellites)]
+        if self.chain:
+            command.append("--chain")
         for option, file in (("--storage", self.storage), ("--uart", self.uart), ("--trace-marks", self.marks)):
             if file is not None:
                 command += [option, str(file)]
@@ -94,17 +120,18 @@ class Board:
         return [*command, "--parent", str(os.getpid()), *self.arguments]
 
     async def _start(self, built: Built, timeout: float) -> None:
-        descriptor, name = tempfile.mkstemp(prefix="corelog-board-", suffix=".stderr")
-        self._errors = Path(name)
+        self._folder = Path(tempfile.mkdtemp(prefix="corelog-board-"))
         try:
-            self.process = await asyncio.create_subprocess_exec(
-                *self._command(built),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=descriptor,
-            )
-        finally:
-            os.close(descriptor)
+            with (self._folder / "stderr").open("wb") as errors:
+                self.process = await asyncio.create_subprocess_exec(
+                    *self._command(built),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=errors,
+                )
+        except BaseException:
+            self._forget()
+            raise
         assert self.process.stdout is not None
         try:
             async with asyncio.timeout(timeout):
@@ -124,7 +151,7 @@ class Board:
 
     def errors(self) -> str:
         """What the running board said on standard error so far."""
-        return self._errors.read_text(errors="replace").strip() if self._errors is not None else ""
+        return (self._folder / "stderr").read_text(errors="replace").strip() if self._folder is not None else ""
 
     async def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """Switch off (SIGTERM). :raises BoardError: if it did not end in time or not with exit status 0."""
@@ -158,9 +185,9 @@ class Board:
 
     def _forget(self) -> None:
         self.process = None
-        if self._errors is not None:
-            self._errors.unlink(missing_ok=True)
-            self._errors = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
     async def __aenter__(self) -> Self:
         await self.start()

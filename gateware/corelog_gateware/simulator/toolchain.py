@@ -83,7 +83,9 @@ def command(toolchain: Toolchain, variant: Variant, subcommand: str, arguments: 
 
 
 def built(variant: Variant) -> Path:
-    """Where ``build`` leaves the ELF file. All kinds of boards share the folder, and what does not differ between them."""
+    """Where ``build`` leaves the ELF file. The kinds of boards share the folder, so that each crate is built once.
+
+    What differs between them (through ``csr.rs``) is built anew for each."""
     return BUILD / "firmware" / TARGET / "release" / variant.package
 
 

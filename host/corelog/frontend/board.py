@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from corelog_gateware.simulator.build import Built
 
 
+MAX_SATELLITES = 8
+# Options that the board program has as well.
+VALUES = ("storage", "uart", "board_id", "seed", "trace_marks", "cycles", "vcd", "vcd_start", "vcd_cycles",
+          "satellites", "link_corrupt", "link_drop", "control", "threads")
+FLAGS = ("free_run", "print_speed", "verbose", "chain")
+
+
 def loopback_address(text: str) -> str:
     try:
         address = IPv4Address(text)
@@ -33,6 +40,22 @@ def board_id(text: str) -> str:
     if not 0 <= value < 2**64:
         raise argparse.ArgumentTypeError(f"{text} does not fit into 64 bits")
     return f"{value:016x}"
+
+
+def satellites(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_SATELLITES:
+        raise argparse.ArgumentTypeError(f"a tree has 1 to {MAX_SATELLITES} satellites, not {text}")
+    return int(text)
+
+
+def rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
 
 
 def count(text: str) -> int:
@@ -76,6 +99,40 @@ def get_argparser() -> argparse.ArgumentParser:
     verbosity.add_argument("-v", "--verbose", action="store_true", help="say more: resets, frames dropped, ...")
     verbosity.add_argument("-q", "--quiet", action="store_true", help="do not show the progress of the build")
 
+    group = parser.add_argument_group("several boards")
+    group.add_argument(
+        "--satellites",
+        type=satellites,
+        metavar="N",
+        help="a tree: the core device with N satellites, each with firmware of its own; of the files given here "
+        "(--storage, --uart, --trace-marks, --vcd), satellite n gets the name with .n at its end",
+    )
+    group.add_argument(
+        "--chain",
+        action="store_true",
+        help="each satellite behind the one before (default: a star of up to 3, satellite n on port n - 1 of the core "
+        "device); routes them so unless the configuration has a routing_table",
+    )
+    group.add_argument(
+        "--satellite-firmware", type=Path, metavar="ELF", help="use this firmware instead of compiling the satellites'"
+    )
+    group.add_argument(
+        "--link-corrupt", type=rate, metavar="RATE", help="share of the symbols on every link that arrive wrong"
+    )
+    group.add_argument(
+        "--link-drop", type=rate, metavar="RATE", help="share of the words of two symbols that do not arrive"
+    )
+    group.add_argument(
+        "--control",
+        metavar="PATH",
+        help="take commands, a line each, on this Unix socket: boards; board N reset|off|on; links; "
+        "link N|all [up|down] cut|restore|corrupt RATE|drop RATE. Link n is the one between satellite n and the board "
+        "before it. Each is answered by a line, 'ok ...' or 'error: ...'",
+    )
+    group.add_argument(
+        "--threads", type=count, metavar="N", help="threads that run the boards (default: one for each processor)"
+    )
+
     group = parser.add_argument_group("measuring and looking inside")
     group.add_argument(
         "--trace-marks", metavar="FILE", help="write cycle stamps of marks, errors, frames, resets here"
@@ -92,12 +149,12 @@ def get_argparser() -> argparse.ArgumentParser:
 
 def program_line(args: argparse.Namespace, built: "Built", parent: int) -> list[str]:
     """Command line of the board program for the front end's arguments."""
-    line = [str(built.program), "--firmware", str(built.firmware), "--address", args.address]
-    for option in ("storage", "uart", "board_id", "seed", "trace_marks", "cycles", "vcd", "vcd_start", "vcd_cycles"):
+    line = [*built.command(), "--address", args.address]
+    for option in VALUES:
         value = getattr(args, option)
         if value is not None:
             line += [f"--{option.replace('_', '-')}", str(value)]
-    for option in ("free_run", "print_speed", "verbose"):
+    for option in FLAGS:
         if getattr(args, option):
             line.append(f"--{option.replace('_', '-')}")
     if args.die_with_parent:
@@ -111,6 +168,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Who the parent is must be known before the build, during which it may end.
     parent = os.getppid()
     args = get_argparser().parse_args(argv)
+    if args.satellites is None:
+        for option in ("chain", "satellite_firmware", "link_corrupt", "link_drop"):
+            if getattr(args, option):
+                raise CommandError(f"--{option.replace('_', '-')} means nothing without --satellites")
     try:
         # Imported late: the host programs work without the simulator's packages.
         from corelog_gateware.simulator.build import build
@@ -120,7 +181,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A build that is told to end leaves nothing running; the board program has a handler of its own.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_OK))
     try:
-        built = build(trace=args.vcd is not None, firmware=args.firmware, out=silent if args.quiet else None)
+        built = build(
+            trace=args.vcd is not None,
+            firmware=args.firmware,
+            out=silent if args.quiet else None,
+            tree=args.satellites is not None,
+            satellite_firmware=args.satellite_firmware,
+        )
     except BuildError as error:
         raise CommandError(str(error)) from error
     if args.build_only:

@@ -46,6 +46,7 @@ public:
             uart_ = fopen(setup.uart.c_str(), "we");
             if (!uart_) throw std::runtime_error("UART file " + setup.uart + ": " + strerror(errno));
         }
+        for (const auto &[key, value] : setup.configuration) storage_.set_default(key, value);
         power_up();
     }
 

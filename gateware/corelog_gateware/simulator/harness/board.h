@@ -20,6 +20,7 @@ struct Setup {
     const std::vector<Segment> &firmware;
     Network *network;                        // only the core device's
     std::string storage, uart, vcd, marks;   // files; empty: none (storage: memory)
+    std::map<std::string, std::string> configuration;  // written to a store that lacks these keys
     uint64_t board_id;
     std::optional<uint64_t> seed;            // of the entropy register; default: the operating system's randomness
     uint64_t vcd_start, vcd_cycles;

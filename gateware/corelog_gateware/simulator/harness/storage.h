@@ -20,6 +20,10 @@ public:
     void program(uint16_t address, uint8_t value) { bytes_[address] &= value; }
     void erase();
 
+    // Set configuration key `key` if the store has no value for it; the store's format is firmware/config/src/store.rs.
+    // Throws std::runtime_error if there is no room. A damaged store is left as it is: the firmware says so.
+    void set_default(const std::string &key, const std::string &value);
+
 private:
     uint8_t *bytes_ = nullptr;
     int fd_ = -1;

@@ -24,16 +24,26 @@ static std::string numbered(const std::string &file, size_t number) {
     return file.empty() || !number ? file : file + "." + std::to_string(number);
 }
 
-static unsigned default_threads(size_t boards) {
-    return std::clamp<size_t>(std::thread::hardware_concurrency(), 1, boards);
+static size_t threads_for(const Options &options, size_t boards) {
+    size_t wanted = options.threads ? options.threads : std::thread::hardware_concurrency();
+    return std::clamp<size_t>(wanted, 1, boards);
+}
+
+// Destination n is n boards down the first ports; see docs/drtio.md for the format.
+static std::string chain_routing_table() {
+    constexpr size_t RANKS = 32;
+    std::string table(256 * RANKS, '\xff');
+    for (size_t destination = 0; destination < RANKS; destination++)
+        for (size_t rank = 0; rank <= destination; rank++)
+            table[destination * RANKS + rank] = rank < destination ? 1 : 0;
+    return table;
 }
 
 Tree::Tree(const Options &options, Network &network) {
     firmware_ = read_image(options.firmware, MAIN_RAM_BASE, MAIN_RAM_SIZE);
     if (options.satellites) satellite_firmware_ = read_image(options.satellite_firmware, MAIN_RAM_BASE, MAIN_RAM_SIZE);
     for (size_t n = 0; n <= options.satellites; n++) add(options, n, n ? nullptr : &network);
-    unsigned threads = options.threads ? options.threads : default_threads(nodes_.size());
-    for (unsigned n = 1; n < threads; n++) threads_.emplace_back([this] { follow(); });
+    for (size_t n = 1; n < threads_for(options, nodes_.size()); n++) threads_.emplace_back([this] { follow(); });
 }
 
 Tree::~Tree() {
@@ -50,8 +60,10 @@ void Tree::add(const Options &options, size_t number, Network *network) {
     Setup setup{
         static_cast<unsigned>(number), number ? satellite_firmware_ : firmware_, network,
         numbered(options.storage, number), numbered(options.uart, number), numbered(options.vcd, number),
-        numbered(options.marks, number), options.board_id.value_or(hash(options.address)), options.seed,
+        numbered(options.marks, number), {}, options.board_id.value_or(hash(options.address)), options.seed,
         options.vcd_start, options.vcd_cycles, options.verbose};
+    // Without a table the core device takes its satellites for a star.
+    if (!number && options.chain) setup.configuration["routing_table"] = chain_routing_table();
     if (number) {
         setup.board_id = hash(std::to_string(setup.board_id) + "." + std::to_string(number));
         if (setup.seed) *setup.seed = hash(std::to_string(*setup.seed) + "." + std::to_string(number));
