@@ -7,12 +7,14 @@ from collections.abc import Callable, Generator
 import pytest
 from migen import Module, Signal, run_simulation
 
+from corelog_gateware.rtio import CRI
 from corelog_gateware.rtio.conflicts import LATENCY, ConflictResolver
 from corelog_gateware.rtio.delayline import DelayLine
 from corelog_gateware.rtio.errors import ErrorQueue, Report, SaturatingCounter
 from corelog_gateware.rtio.fifo import BufferedFIFO
 from corelog_gateware.rtio.lanebank import LaneBank
 from corelog_gateware.rtio.phy import slow, ttl
+from corelog_gateware.rtio.space import BufferSpace
 from corelog_gateware.rtio.tsc import TimestampCounter
 
 Process = Generator
@@ -248,6 +250,65 @@ def test_time_counts_cycles_and_its_copies_run_ahead() -> None:
             yield
 
     simulate(tsc, process)
+
+
+def test_a_time_loaded_is_that_of_its_cycle_in_the_counter_and_its_copies() -> None:
+    rng = random.Random(2)
+    tsc = TimestampCounter()
+    ahead = {n: tsc.ahead(n) for n in (1, 7, 12)}
+
+    def process() -> Process:
+        now = 1
+        for _ in range(300):
+            load, value = rng.randrange(5) == 0, rng.choice((rng.getrandbits(64), 2**64 - 1, 0))
+            yield tsc.load.eq(load)
+            yield tsc.load_value.eq(value)
+            yield
+            assert (yield tsc.coarse) == now
+            for n, signal in ahead.items():
+                assert (yield signal) == (now + n) % 2**61
+            now = ((value >> 3 if load else now) + 1) % 2**61
+
+    simulate(tsc, process)
+
+
+@pytest.mark.parametrize(("lanes", "depth"), [(1, 1), (1, 3), (2, 2), (3, 5), (8, 7)])
+def test_buffer_space_is_the_room_in_the_fullest_lane(lanes: int, depth: int) -> None:
+    rng = random.Random(lanes)
+    top, cri = Module(), CRI()
+    top.submodules.bank = bank = LaneBank(4, depth, lanes)
+    top.submodules.space = BufferSpace(cri, bank, depth)
+    held = [0] * lanes
+    answers = set()
+
+    def process() -> Process:
+        for _ in range(400):
+            k = rng.randrange(lanes)
+            if rng.randrange(2) and held[k] < depth:
+                held[k] += 1
+                yield bank.we.eq(1 << k)
+            elif (yield bank.readable) >> k & 1:
+                held[k] -= 1
+                yield bank.re.eq(1 << k)
+            # Asked in the cycle after the change at the earliest.
+            yield
+            yield bank.we.eq(0)
+            yield bank.re.eq(0)
+            yield cri.space_stb.eq(1)
+            for _ in range(rng.randrange(1, 3)):  # asked again while the answer is under way
+                yield
+            yield cri.space_stb.eq(0)
+            yield
+            cycles = 0
+            while (yield cri.space_wait):
+                cycles += 1
+                assert cycles <= lanes + 2
+                yield
+            assert (yield cri.space) == depth - max(held)
+            answers.add((yield cri.space))
+
+    simulate(top, process)
+    assert answers >= {0, 1}
 
 
 class Loop(Module):

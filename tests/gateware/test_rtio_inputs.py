@@ -122,3 +122,17 @@ def test_core_reset_ends_a_pending_read_and_empties_fifos_and_overflow() -> None
 
 def test_before_the_first_read_the_status_says_that_there_is_no_event() -> None:
     assert play(core(TWO), ["B 0", "i"])[0].reads[0][0] == NO_EVENT
+
+
+def test_a_new_read_takes_the_place_of_one_that_waits() -> None:
+    lines = ["B 10", f"q {FIRST} 80000", "N 50", f"Q {FIRST + 1} 800", f"I {FIRST} 300 9 2", "W 310", f"Q {FIRST} 0"]
+    lines += [f"q {FIRST} 80000", "N 7", f"q {FIRST} 90000", "N 1", f"q {FIRST} 90000", f"I {FIRST} 400 8 0", "W 420"]
+    lines += ["i", f"Q {FIRST} 0"]
+    reads = play(core(TWO), lines)[0].reads
+    assert [read(result) for result in reads] == [
+        (NO_EVENT,),
+        (0, 9, 8 * (300 - TWO.input_delay) + 2),
+        (0, 8, 8 * (400 - TWO.input_delay)),
+        (NO_EVENT,),
+    ]
+    assert reads[0][3] < 120

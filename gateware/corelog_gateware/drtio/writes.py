@@ -37,7 +37,7 @@ class EventWriter(Module):
         left = Signal(max=SPACING)
         sent = sender.add(
             WRITE,
-            state == _SEND,
+            (state == _SEND) & self.up,
             Cat(timestamp, channel, address, extra, Cat(*[0] * (WORD - 1)), data),
             words=Mux(extra, EXTRA_AT + 3, EXTRA_AT + 2),
         )
