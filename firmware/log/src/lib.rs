@@ -6,6 +6,7 @@
 //!
 //! * [`Ring`]: writing; its `view()` and the shorthands `read`, `fill`, ... : reading.
 //! * [`Recovered`]: the ring of a previous boot, read only.
+//! * [`Replica`]: what has come of another board's log, for readers here.
 //! * [`open`]: which of two memory blocks holds the previous boot, which is for this one.
 //! * [`text`]: the text form that old clients and the UART get.
 #![no_std]
@@ -22,6 +23,7 @@ mod level;
 mod reader;
 mod record;
 mod recover;
+mod replica;
 mod ring;
 mod scan;
 pub mod text;
@@ -33,4 +35,5 @@ pub use record::{
     checksum, Invalid, Record, HEADER_BYTES, HEADER_WORDS, MAX_BODY, MAX_FRAME_BYTES, MAX_TARGET, RECORD_KIND,
 };
 pub use recover::{open, Recovered};
+pub use replica::{Gone, Replica, REPLICA_MIN_WORDS};
 pub use ring::{Ring, TooSmall, Written, MIN_WORDS, REPEAT_WINDOW_US};

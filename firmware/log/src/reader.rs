@@ -19,9 +19,17 @@ pub(crate) struct State {
     pub next_seq: u64,
     /// Errors and warnings written so far.
     pub retained: u64,
+    /// By how much `retained` may be too high: it is the most it can be while the end of a replica is missing.
+    pub uncertain: u64,
     pub generation: u32,
-    /// Records are missing from the middle or the end of a recovered lane.
+    /// Records are missing from the middle or the end of a lane, so that a lane does not tell what was not in it.
     pub damaged: bool,
+}
+
+impl State {
+    pub fn known_retained(&self) -> Option<u64> {
+        (self.uncertain == 0).then_some(self.retained)
+    }
 }
 
 /// A reader's place: the next record it wants. A plain value; any seq is legal and every ring takes any cursor.
@@ -138,7 +146,7 @@ impl<'a> View<'a> {
     pub fn newest(&self) -> Cursor {
         Cursor {
             seq: self.state.next_seq,
-            retained: Some(self.state.retained),
+            retained: self.state.known_retained(),
             generation: self.state.generation,
             places: [self.state.lanes[0].newest(), self.state.lanes[1].newest()],
         }
@@ -159,8 +167,10 @@ impl<'a> View<'a> {
         let scan = Scan::start(*self, cursor);
         match scan.step() {
             Step::Record { lane, found } => Some(self.retained_before(lane, &found)),
-            Step::Loss { loss, retained } => loss.exact.then(|| retained.saturating_sub(loss.retained)),
-            Step::End => Some(self.state.retained),
+            Step::Loss { loss, retained } => {
+                retained.filter(|_| loss.exact).map(|retained| retained.saturating_sub(loss.retained))
+            }
+            Step::End => self.state.known_retained(),
         }
     }
 
@@ -232,15 +242,16 @@ impl<'a> View<'a> {
     }
 
     /// The records from `first` up to, not including, `end` are gone; `before` errors and warnings are known to precede
-    /// `first`, and `retained` precede `end`.
+    /// `first`, and `retained` less at most `uncertain` precede `end`.
     #[cold]
-    pub(crate) fn loss(&self, first: u64, before: Option<u64>, end: u64, retained: u64) -> Loss {
+    pub(crate) fn loss(&self, first: u64, before: Option<u64>, end: u64, retained: u64, uncertain: u64) -> Loss {
         let count = end - first;
         let lane = &self.state.lanes[RETAINED];
         // A cursor that contradicts the records tells nothing.
-        let told = before.and_then(|before| retained.checked_sub(before)).filter(|&lost| lost <= count);
+        let told = before.and_then(|before| retained.checked_sub(before));
+        let told = told.filter(|&lost| lost.saturating_sub(uncertain) <= count);
         let (retained, exact) = match told {
-            Some(lost) => (lost, true),
+            Some(lost) => (lost.min(count), uncertain == 0 || lost == 0),
             // Every error and warning from the cursor on is kept, so none of them is among the missing.
             None if lane.floor() <= first && !self.state.damaged => (0, true),
             None => {

@@ -407,7 +407,7 @@ fn copy_words(to: &mut [u32], from: &[u32]) {
 }
 
 #[inline]
-fn lane_of(level: Level) -> usize {
+pub(crate) fn lane_of(level: Level) -> usize {
     if level.is_retained() {
         RETAINED
     } else {

@@ -10,10 +10,10 @@ pub(crate) enum Step {
         lane: usize,
         found: Found,
     },
-    /// `retained`: errors and warnings before what follows the loss.
+    /// `retained`: errors and warnings before what follows the loss, if known.
     Loss {
         loss: Loss,
-        retained: u64,
+        retained: Option<u64>,
     },
     End,
 }
@@ -35,7 +35,7 @@ impl<'a> Scan<'a> {
         let (seq, passed) = (cursor.seq, None);
         if seq >= state.next_seq {
             let next = [Err(state.lanes[0].newest()), Err(state.lanes[1].newest())];
-            return Scan { view, seq: state.next_seq, retained: Some(state.retained), passed, next };
+            return Scan { view, seq: state.next_seq, retained: state.known_retained(), passed, next };
         }
         let find = |n: usize| state.lanes[n].find(view.lanes[n], seq, cursor.hint(n, state.generation));
         Scan { view, seq, retained: cursor.retained, passed, next: [find(0), find(1)] }
@@ -57,14 +57,15 @@ impl<'a> Scan<'a> {
         };
         match nearest {
             Some((lane, found)) if found.seq == self.seq => Step::Record { lane, found },
-            Some((lane, found)) => self.lost(found.seq, self.view.retained_before(lane, &found)),
-            None => self.lost(end, self.view.state.retained),
+            Some((lane, found)) => self.lost(found.seq, self.view.retained_before(lane, &found), 0),
+            None => self.lost(end, self.view.state.retained, self.view.state.uncertain),
         }
     }
 
     #[cold]
-    fn lost(&self, end: u64, retained: u64) -> Step {
-        Step::Loss { loss: self.view.loss(self.seq, self.retained_here(), end, retained), retained }
+    fn lost(&self, end: u64, retained: u64, uncertain: u64) -> Step {
+        let loss = self.view.loss(self.seq, self.retained_here(), end, retained, uncertain);
+        Step::Loss { loss, retained: (uncertain == 0).then_some(retained) }
     }
 
     fn retained_here(&self) -> Option<u64> {
@@ -91,9 +92,9 @@ impl<'a> Scan<'a> {
         self.passed = Some((lane, found));
     }
 
-    pub fn pass_loss(&mut self, loss: &Loss, retained: u64) {
+    pub fn pass_loss(&mut self, loss: &Loss, retained: Option<u64>) {
         self.seq = loss.first + loss.count;
-        (self.retained, self.passed) = (Some(retained), None);
+        (self.retained, self.passed) = (retained, None);
     }
 
     #[inline]

@@ -1,5 +1,5 @@
-//! The messages of docs/wire.md and docs/drtio.md as bytes: parsers for what a core device receives, encoders for what it sends, and the
-//! other way round where a satellite or a test needs it.
+//! The messages of docs/wire.md and docs/drtio.md as bytes: parsers for what a core device receives, encoders for what
+//! it sends, and the other way round where a satellite or a test needs it.
 //!
 //! Sans-I/O, no allocation, no unsafe code. A parser is given what has been received so far and says either what it is
 //! and how many bytes it took, or how many bytes it still needs; it never panics, whatever the bytes. Fields that may
