@@ -10,6 +10,7 @@ device_db = {
         # The board's nominal clock is 2 MHz: a coarse RTIO cycle of 500 ns has 8 machine units.
         "arguments": {"host": core_addr, "ref_period": 62.5e-9},
     },
+    # One log controller for the core device and all its satellites, whose records have the names firmware.destN...
     "core_log": {
         "type": "controller",
         "host": "127.0.0.1",

@@ -12,7 +12,7 @@ from corelog.coredevice.requests import TIMEOUT, DeviceError, Op
 from corelog.wire import mgmt
 from corelog.wire.errors import ProtocolError
 from corelog.wire.frames import Level
-from corelog.wire.mgmt import PORT, Answer, Identity
+from corelog.wire.mgmt import PORT, Answer, Identity, Reply
 from corelog.wire.text import PullParser
 from sipyco.keepalive import set_keepalive
 
@@ -150,14 +150,15 @@ class Mgmt:
     def debug_panic(self) -> None:
         self._run(requests.debug_panic())
 
-    def wait_refusal(self, seconds: float = 1.0) -> None:
-        """Raises DeviceError if the device answers Error within that time; silence and a closed link are fine."""
+    def wait_refusal(self, failure: str, seconds: float = 1.0) -> None:
+        """After a request without reply: raises DeviceError(failure) if the device answers Error within that time;
+        silence, a closed link, and a satellite's Success are fine."""
         try:
             answer = self._recv(1, time.monotonic() + seconds)
         except (ConnectionError, TimeoutError):
             return
-        if answer:
-            raise DeviceError(requests.NO_DEBUG)
+        if answer == bytes([Reply.ERROR]):
+            raise DeviceError(failure)
 
     def debug_flood(
         self, count: int, level: int = Level.INFO, body_length: int = 0, warn_every: int = 0, interval: int = 0

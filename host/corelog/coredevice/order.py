@@ -77,17 +77,16 @@ class Order:
         return self.flush() if self._hold is not None and self._records > LIMIT else self.due(arrival)
 
     def _put(self, origin: int, item: Item | Forgotten, arrival: float) -> None:
-        """A record was not written after it came, whatever its time says; what is no record stays where it is."""
+        """A record was not written after it came, whatever its time says. What is no record, or of no known time, goes
+        with what came before it."""
         latest = self._axis.core_us(arrival)
         last = self._last.get(origin, -np.inf)
-        places = np.array([last])
+        places = np.full(len(item) if isinstance(item, Records) else 1, last)
         if isinstance(item, Records):
             times, boot_id = item.time, self._boots[origin]
             first, end = int(times[0]), int(times[-1])
             at_first, at_end = (self._axis.place(origin, boot_id, t) for t in (first, end))
-            if at_first is None or at_end is None or latest is None:
-                places = np.full(len(item), last if latest is None else latest)
-            else:
+            if at_first is not None and at_end is not None and latest is not None:
                 stretch = (at_end - at_first) / (end - first) if end > first else 1.0
                 places = at_first + (times.astype(np.float64) - float(first)) * stretch
                 places = np.maximum.accumulate(np.clip(places, last, max(latest, last)))

@@ -90,7 +90,7 @@ class TimeAxis:
     """
 
     def __init__(self) -> None:
-        self._boots: dict[int, int] = {}  # origin -> boot id, of the stream that comes now
+        self._boots: dict[int, int] = {}  # origin -> boot id that its frames are about now
         self._core: int | None = None  # boot id of the core device
         self._hosts: dict[tuple[int, int], ClockMap] = {}  # (origin, boot id) -> host time by its heartbeats
         self._lines: dict[tuple[int, int], _Line] = {}  # (origin, boot id) -> ties to the RTIO counter
@@ -102,14 +102,14 @@ class TimeAxis:
         for item in items:
             if isinstance(item, Header):
                 self._core = item.boot_id
-                self._boots, self._heard = {0: item.boot_id}, {0: arrival}
+                self._boots, self._heard = {0: item.boot_id}, {}
                 self._host(0, item.boot_id).sample(item.time, arrival)
             elif isinstance(item, Boot):
                 self._heard[item.origin] = arrival
-                if not item.previous:
-                    self._boots[item.origin] = item.boot_id
+                self._boots[item.origin] = item.boot_id
             elif isinstance(item, Heartbeat):
-                self._heard[item.origin] = arrival
+                if item.origin in self._heard:  # those of origins that nobody asked for come too
+                    self._heard[item.origin] = arrival
                 if item.origin in self._boots:
                     self._host(item.origin, self._boots[item.origin]).sample(item.time, arrival)
             elif isinstance(item, Records):
@@ -122,8 +122,9 @@ class TimeAxis:
         if boot_id is None or self._core is None:
             return
         key = clock.origin, boot_id
-        if self._under.get(key) != self._core:  # the counter began anew with the core device
-            self._under[key] = self._core
+        core = boot_id if clock.origin == 0 else self._core
+        if self._under.get(key) != core:  # the counter began anew with the core device
+            self._under[key] = core
             self._lines[key] = _Line()
         self._lines[key].add(clock)
         _bound(self._lines)
@@ -137,7 +138,7 @@ class TimeAxis:
         return self._hosts[key]
 
     def live(self, now: float) -> list[int]:
-        """Origins with a boot frame or a heartbeat in the last seconds before host time `now`."""
+        """Origins whose records come, and that were heard of in the last seconds before host time `now`."""
         return [origin for origin, heard in self._heard.items() if now - heard < ALIVE]
 
     def moment(self, origin: int, boot_id: int, device_us: int, latest: float | None = None) -> Moment:

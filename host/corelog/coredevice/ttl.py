@@ -1,4 +1,7 @@
-"""Drivers of digital channels. All methods are kernels; durations are seconds, with `_mu` machine units."""
+"""Drivers of digital channels. All methods are kernels; durations are seconds, with `_mu` machine units.
+
+`channel`: the RTIO channel; behind a satellite DRTIO destination << 16 | channel there.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +125,7 @@ class TTLInput(_Channel):
         line = timeline()
         event = line.input(self.channel, line.cursor + self.core.seconds_to_mu(1e-3))
         if event is None:
-            raise CoreException(f"channel {self.channel} has no sample to read: call sample_input() before")
+            raise CoreException(f"channel 0x{self.channel:04x} has no sample to read: call sample_input() before")
         return event[1]
 
     @kernel

@@ -20,6 +20,7 @@ SUBCOMMANDS = {
     "ctlmgr": "controller manager: runs the controllers of the device database",
     "log": "follow a core device's log without a master",
     "mgmt": "core device management: log, config, reboot, flash, ...",
+    "route": "make and check the DRTIO routing table",
     "rtiomap": "write the channel names of a device database as a device_map",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from corelog.coredevice.flash_files import FlashFilesError, read_components
 from corelog.coredevice.mgmt import TIMEOUT, Mgmt
-from corelog.coredevice.requests import DeviceError
+from corelog.coredevice.requests import NO_DEBUG, DeviceError
 from corelog.device_db import DeviceDBError, core_address, load
 from corelog.frontend.common import CommandError, command, destination, port, seconds
 from corelog.wire.frames import Level
@@ -18,6 +18,7 @@ from corelog.wire.mgmt import PORT, Capability, flash_image
 
 # a device at 2 MHz takes about a millisecond for a record
 SECONDS_PER_RECORD = 0.02
+UNREACHABLE_WITHIN = 1.5  # seconds in which the core device says that a satellite cannot be reached
 
 
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,11 +109,15 @@ def _config_read(device: Mgmt, args: argparse.Namespace) -> None:
         Path(name).write_bytes(_read_key(device, key))
 
 
+class _NoValue(CommandError):
+    """A key could not be read."""
+
+
 def _read_key(device: Mgmt, key: str) -> bytes:
     try:
         return device.config_read(key)
     except DeviceError as exc:
-        raise CommandError(f"{key}: {exc}") from exc
+        raise _NoValue(f"{key}: {exc}") from exc
 
 
 def _config_write(device: Mgmt, args: argparse.Namespace) -> None:
@@ -161,7 +166,7 @@ def _identify(device: Mgmt, args: argparse.Namespace) -> None:
 def _debug(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     allocator = actions.add_parser("allocator", help="show the allocator's state on the device's UART")
-    allocator.set_defaults(run=lambda device, args: device.debug_allocator())
+    allocator.set_defaults(run=lambda device, args: _allocator(device))
     flood = actions.add_parser("flood", help="have the device write many records")
     flood.add_argument("count", type=_count, metavar="COUNT")
     flood.add_argument("--level", default="INFO", choices=[level.name for level in Level], type=str.upper)
@@ -184,7 +189,13 @@ def _flood(device: Mgmt, args: argparse.Namespace) -> None:
 
 def _panic(device: Mgmt) -> None:
     device.debug_panic()
-    device.wait_refusal()
+    device.wait_refusal(NO_DEBUG)
+
+
+def _allocator(device: Mgmt) -> None:
+    device.debug_allocator()
+    if device.destination:  # passed on by the core device, which says when it cannot
+        device.wait_refusal("Device did not show its allocator's state.", UNREACHABLE_WITHIN)
 
 
 def _bench(device: Mgmt, args: argparse.Namespace) -> None:
@@ -196,11 +207,18 @@ def _bench(device: Mgmt, args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point: 0 when done, 1 on an error (one line), 2 for wrong usage."""
     args = get_argparser().parse_args(argv)
+    address = device_address(args)
     try:
-        with Mgmt(device_address(args), args.port, args.destination, args.timeout) as device:
+        with Mgmt(address, args.port, args.destination, args.timeout) as device:
             args.run(device, args)
     except ConnectionRefusedError:
-        raise CommandError(f"nothing answers at {device_address(args)} port {args.port}: is the device up?") from None
+        raise CommandError(f"nothing answers at {address} port {args.port}: is the device up?") from None
+    except (DeviceError, _NoValue) as exc:
+        if not args.destination:
+            raise
+        # the device's answer is the same whatever the reason: only its log tells
+        text = f"destination {args.destination}: {str(exc).rstrip('.')}. If it is not known or cannot be reached: "
+        raise CommandError(f"{text}`corelog log {address}` says which, `corelog route FILE show` its route") from exc
     return 0
 
 

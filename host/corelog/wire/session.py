@@ -182,18 +182,19 @@ class Program:
 
     def output(self, channel: int, address: int, data: int) -> None:
         """Submits an event at the cursor."""
-        if not 0 <= channel < 1 << 24 or not 0 <= address < 1 << 8:
-            raise ValueError(f"no such RTIO target: channel {channel}, address {address}")
+        _check_channel(channel)
+        if not 0 <= address < 1 << 8:
+            raise ValueError(f"no such RTIO target: channel 0x{channel:04x}, address {address}")
         self._append("<BII", 5, channel << 8 | address, data & 0xFFFFFFFF)
 
     def input(self, channel: int, until: int) -> None:
         """Waits for an event until cursor + until; results: timestamp (NO_EVENT if none), data."""
-        self._read(until)
+        self._read(channel, until)
         self._append("<BIq", 6, channel, _signed(until), results=2)
 
     def count(self, channel: int, until: int) -> None:
         """Counts the events until cursor + until; result: count."""
-        self._read(until)
+        self._read(channel, until)
         self._append("<BIq", 7, channel, _signed(until), results=1)
 
     def now(self) -> None:
@@ -204,7 +205,8 @@ class Program:
         """Result: RTIO counter."""
         self._append("<B", 9, results=1)
 
-    def _read(self, until: int) -> None:
+    def _read(self, channel: int, until: int) -> None:
+        _check_channel(channel)
         self.inputs.add(self.operations)
         self.forward += max(0, until)
 
@@ -215,6 +217,12 @@ class Program:
             raise ValueError(f"session operation {fields}: {error}") from None
         self.operations += 1
         self.results += results
+
+
+def _check_channel(channel: int) -> None:
+    """Global number: DRTIO destination << 16 | channel there; destination 0 is the core device itself."""
+    if not 0 <= channel < 1 << 24:
+        raise ValueError(f"no such RTIO channel: {channel}")
 
 
 def _signed(value: int) -> int:

@@ -98,6 +98,45 @@ async def test_json_lines_carry_every_field() -> None:
             "truncated": True, "previous_boot": False, "core_us": record["device_us"], "uncertainty_ns": 0}
 
 
+async def test_snapshot_of_a_tree_is_in_the_order_of_its_time_with_core_time_and_uncertainty() -> None:
+    async with FakeDevice() as device:
+        await asyncio.sleep(0.05)
+        device.add_satellite(2)
+        device.add_satellite(3, synchronised=False)
+        for i in range(30):
+            device.write(Level.INFO, "a", f"record {i}", (0, 2)[i % 2])
+            await asyncio.sleep(0.001)
+        device.write(Level.WARN, "satman", "alone", 3)
+        _, out, _ = await once(device, device.host, "--json")
+        rows = [row for row in map(json.loads, out.splitlines()) if row["type"] == "record"]
+        tied = [row for row in rows if row["origin"] != 3]
+        assert [row["message"] for row in tied] == [f"record {i}" for i in range(30)]
+        assert [row["origin"] for row in tied] == [0, 2] * 15
+        assert sorted(row["core_us"] for row in tied) == [row["core_us"] for row in tied]
+        assert all(row["core_us"] - row["device_us"] > 45_000 for row in tied if row["origin"] == 2)
+        assert {row["uncertainty_ns"] for row in tied if row["origin"] == 0} == {0}
+        assert all(1000 < row["uncertainty_ns"] < 10_000_000 for row in tied if row["origin"] == 2)
+        assert [row["core_us"] for row in rows if row["origin"] == 3] == [None]
+        text = (await once(device, device.host))[1]
+        assert re.search(r"INFO  dest 2 a: record 29\n", text)
+        assert re.search(r"WARN  dest 3 \(own time\) satman: alone\n", text)
+
+
+async def test_single_destination_is_shown_with_the_core_device_time() -> None:
+    async with FakeDevice(heartbeat=0.2) as device:
+        device.add_satellite(2)
+        device.write(Level.INFO, "a", "core")
+        device.write(Level.INFO, "a", "sat", 2)
+        async with following(device, device.host, "-s", "2", "--json") as stream:
+            await line_with(stream, "sat")
+            await asyncio.sleep(0.6)  # clocks come with the heartbeats
+            device.write(Level.INFO, "a", "again", 2)
+            row = json.loads(await line_with(stream, "again"))
+            assert (row["origin"], row["uncertainty_ns"] > 0) == (2, True)
+        for option in ("-s", "--origin"):
+            assert re.findall(r"a: \w+", (await once(device, device.host, option, "0"))[1]) == ["a: core"]
+
+
 async def test_loss_and_reboot_are_shown_and_it_goes_on() -> None:
     async with FakeDevice(capacity=10) as device:
         device.flood(100)

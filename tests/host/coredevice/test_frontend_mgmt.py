@@ -99,6 +99,41 @@ async def test_errors_are_one_line_and_status_1(tmp_path: Path) -> None:
         assert "Traceback" in err
 
 
+async def test_satellite_is_managed_by_its_destination(tmp_path: Path) -> None:
+    async with FakeDevice() as device:
+        device.add_satellite(3)
+        device.write(Level.INFO, "satman", "hello", 3)
+        assert await mgmt(device, "-s", "3", "log") == (0, device.log_text(3), "")
+        _, out, _ = await mgmt(device, "-s", "3", "identify")
+        assert f"boot id:      {device.boots[3].boot_id:016x}\n" in out.decode()
+        assert (await mgmt(device, "-s", "3", "config", "write", "-s", "log_level", "DEBUG"))[0] == 0
+        assert (device.config, device.satellite_config[3]) == ({}, {"log_level": b"DEBUG"})
+        assert await mgmt(device, "-s", "3", "config", "read", "log_level") == (0, b"DEBUG\n", "")
+        assert (await mgmt(device, "-s", "3", "debug", "flood", "5"))[0] == 0
+        assert (device.log.produced, device.boots[3].produced) == (0, 6)
+        boot = device.boots[3]
+        assert await mgmt(device, "-s", "3", "debug", "panic") == (0, b"", "")
+        assert boot.panicked
+        boot = device.boots[3]
+        assert (await mgmt(device, "-s", "3", "reboot"))[0] == 0
+        assert device.boots[3] is not boot
+        assert set(device.greeted) == {3}
+
+
+@pytest.mark.parametrize("args", [["identify"], ["config", "read", "ip"], ["config", "write", "-s", "a", "b"],
+                                  ["reboot"], ["log", "clear"], ["debug", "panic"], ["debug", "allocator"]])
+async def test_satellite_that_is_not_known_or_not_reachable_is_one_line_that_says_what_to_do(args: list[str]) -> None:
+    async with FakeDevice() as device:
+        device.add_satellite(3)
+        device.cut(3)
+        for destination in ("3", "4"):
+            status, out, err = await mgmt(device, "-s", destination, *args)
+            assert (status, out, err.count("\n")) == (1, b"", 1)
+            assert err.startswith(f"corelog mgmt: error: destination {destination}: ")
+            assert "corelog log 127.0.0.1" in err
+            assert "corelog route FILE show" in err
+
+
 @pytest.mark.parametrize("args", [[], ["nonsense"], ["config"], ["config", "read"], ["config", "write"],
                                   ["-s", "256", "log"], ["debug", "flood", "-1"], ["--timeout", "0", "log"]])
 async def test_wrong_usage_is_status_2(args: list[str]) -> None:

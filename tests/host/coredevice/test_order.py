@@ -87,6 +87,16 @@ def test_loss_and_boot_stay_in_their_place_among_the_records_of_their_origin() -
     assert kinds == ["2.0", "Loss", "0.0", "2.4", "Boot"]
 
 
+def test_previous_boot_of_unknown_time_goes_first_and_the_rest_in_order() -> None:
+    order = Order(TimeAxis(), hold=None)
+    order.feed([Header(7, CORE_US, 0, 0), Boot(0, 6, 0, 0, 0, 0, previous=True)], START)
+    order.feed([*parsed(record(0, 9, 3.0)), Boot(0, 7, 0, 0, 0, 0), Clock(0, 100, CORE_US, 0, 10**6),
+                *parsed(record(0, 0, 1.0), record(0, 1, 2.0))], START + 3)
+    order.feed([Boot(2, 9, 0, 0, 0, 0), Clock(2, 100, CORE_US - BEHIND, 0, 10**6), *parsed(record(2, 0, 1.5))],
+               START + 3)
+    assert texts(order.flush()) == ["0.9", "0.0", "2.0", "0.1"]
+
+
 def test_record_with_an_absurd_time_keeps_its_place_and_is_not_held_longer() -> None:
     order = started(2)
     absurd = Record(1, 2**64 - 1, Level.INFO, "t", "2.1", 2)

@@ -130,6 +130,20 @@ def test_origin_that_is_silent_is_not_live() -> None:
     assert a.live(1e9 + 105) == [0]
 
 
+def test_clock_after_the_frame_of_a_previous_boot_is_about_that_boot() -> None:
+    old, new = Board(2, 50.0), Board(2, 90.0)
+    a = axis(CORE)
+    a.feed([CORE.clock(100), boot(2, 77, previous=True), old.clock(80), boot(2, 9), new.clock(100)], 1e9 + 100)
+    assert a.moment(2, 77, old.us(81.0)).core_ns == pytest.approx(71e9, abs=2000)
+    assert a.moment(2, 9, new.us(99.0)).core_ns == pytest.approx(89e9, abs=2000)
+
+
+def test_heartbeats_of_origins_that_nobody_asked_for_make_none_live() -> None:
+    a = TimeAxis()
+    a.feed([Header(7, CORE.us(100), 0, 0), boot(2, 9), Heartbeat(0, CORE.us(100), 0), Heartbeat(3, 5, 0)], 1e9 + 100)
+    assert a.live(1e9 + 100) == [2]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["clock", "boot", "beat", "header"]), st.integers(0, 3), U64, U64, U64)),
        U64, U64)
 def test_any_values_are_borne(messages: list, boot_id: int, device_us: int) -> None:

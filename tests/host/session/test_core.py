@@ -114,6 +114,39 @@ async def test_device_exceptions_have_the_names_and_texts_of_the_ecosystem(
     assert str(caught.value) == text
 
 
+class Satellite(Bench):
+    """The same kernels, with the channels of destination 2."""
+
+    def __init__(self, port: int, ref_period: float = 62.5e-9):
+        super().__init__(port, ref_period)
+        self.ttl4 = TTLOut(self, 2 << 16 | 4)
+        self.ttl8 = TTLInput(self, 2 << 16 | 8)
+        self.slow0 = RawOutput(self, 2 << 16 | 9)
+
+    def get_device_db(self) -> dict[str, Any]:
+        return {"sat_ttl4": DEVICE_DB["ttl4"] | {"arguments": {"channel": 2 << 16 | 4}}}
+
+
+async def test_devices_behind_a_satellite_work_by_their_channel_number() -> None:
+    device = ModelDevice(inputs=[(0x20008, 5100, 1), (0x20008, 5900, 1), (8, 5200, 1)])
+    assert await on_bench(lambda bench: bench.counts(), device=device, kind=Satellite) == (1, 5900, -1)
+    assert device.events == [(5000, 0x20008, 2, 1), (6000, 0x20008, 2, 0)]
+    device = ModelDevice()
+    end = await on_bench(lambda bench: bench.pulses(), device=device, kind=Satellite)
+    assert [channel for _, channel, _, _ in device.events] == [0x20004, 0x20004, 0x20009, 0x20004]
+    assert device.events[-1] == (end, 0x20004, 0, 1)
+
+
+@pytest.mark.parametrize(("kind", "text"), [
+    (1, "RTIO underflow at channel 0x20004:sat_ttl4, 1000 mu, slack -250 mu"),
+    (3, "RTIO destination unreachable, output, at channel 0x20004:sat_ttl4, 1000 mu")])
+async def test_exceptions_of_a_satellite_name_the_channel_with_its_destination(kind: int, text: str) -> None:
+    reply = frame(3, struct.pack("<IIQqII", kind, 2 << 16 | 4, 1000, -250, 1, 0))
+    with pytest.raises((RTIOUnderflow, RTIODestinationUnreachable)) as caught:
+        await on_bench(lambda bench: bench.pulses(), Behaviour(replies=[reply]), kind=Satellite)
+    assert str(caught.value) == text
+
+
 async def test_unreachable_input_of_an_unnamed_channel_says_so() -> None:
     reply = frame(3, struct.pack("<IIQqII", 3, 0x10020, 0, 0, 4, 0))
     with pytest.raises(RTIODestinationUnreachable) as caught:

@@ -84,7 +84,10 @@ def test_reply_cut_anywhere_is_a_protocol_error(cut: int) -> None:
 
 
 def test_target_that_does_not_exist_is_refused_before_it_is_sent() -> None:
-    with pytest.raises(ValueError, match="no such RTIO target"):
+    with pytest.raises(ValueError, match="no such RTIO channel"):
         wire.Program().output(1 << 24, 0, 0)
     with pytest.raises(ValueError, match="no such RTIO target"):
         wire.Program().output(0, 256, 0)
+    for read in (wire.Program().input, wire.Program().count):
+        with pytest.raises(ValueError, match="no such RTIO channel"):
+            read(1 << 24, 0)

@@ -7,7 +7,7 @@ import pytest
 from corelog.wire import frames
 from corelog.wire.cursor import Forgotten, Tracker
 from corelog.wire.errors import ProtocolError
-from corelog.wire.frames import RETAINED_UNKNOWN, Boot, Cursor, Header, Heartbeat, Level, Loss, Record
+from corelog.wire.frames import RETAINED_UNKNOWN, Boot, Clock, Cursor, Header, Heartbeat, Level, Loss, Record
 from corelog.wire.stream import Parser
 from corelog.wire.stream import frames as flat
 
@@ -26,8 +26,8 @@ def record(seq: int, retained: int = 0, level: int = Level.INFO, origin: int = 0
 
 
 def boot(boot_id: int = 7, start: int = 0, *, nxt: int = 100, origin: int = 0, previous: bool = False,
-         retained: int = 0) -> Boot:
-    return Boot(origin, boot_id, 0, nxt, start, retained, previous)
+         retained: int = 0, unknown: bool = False) -> Boot:
+    return Boot(origin, boot_id, 0, nxt, start, retained, previous, boot_unknown=unknown)
 
 
 def feed(tracker: Tracker, *items: Record | Loss | Boot | Heartbeat, header: Header = HEADER) -> list:
@@ -99,6 +99,31 @@ def test_origin_that_boots_during_a_subscription_leaves_its_boot_forgotten() -> 
     assert Forgotten(3, 9, 1) in feed(t, boot(), boot(9, origin=3), record(0, origin=3), boot(10, origin=3))
 
 
+def test_flag_of_the_header_is_about_the_core_device_only() -> None:
+    t = Tracker()
+    t.restore([Cursor(0, 6, 50, 3), Cursor(3, 9, 5, 0), Cursor(4, 9, 5, 0)])
+    out = feed(t, boot(7), boot(10, origin=3), boot(11, origin=4, unknown=True), header=UNKNOWN)
+    # satellite 3 knew the boot of its cursor and has nothing more of it; satellite 4 did not
+    assert [i for i in out if isinstance(i, Forgotten)] == [Forgotten(0, 6, 50), Forgotten(4, 9, 5)]
+
+
+def test_cursor_of_a_satellite_is_forgotten_though_that_of_the_core_device_is_known() -> None:
+    t = Tracker()
+    t.restore([Cursor(0, 7, 50, 3), Cursor(3, 9, 5, 0)])
+    out = feed(t, boot(7, 50), boot(10, origin=3, unknown=True))
+    assert [i for i in out if isinstance(i, Forgotten)] == [Forgotten(3, 9, 5)]
+
+
+def test_origin_may_appear_at_any_time_and_clocks_pass() -> None:
+    t = Tracker()
+    clock = Clock(0, 5, 1, 2, 10**6)
+    t.connected()
+    data = encode(boot(), record(0)) + frames.encode_clock(clock)
+    data += encode(boot(9, origin=200), record(0, origin=200), record(1))[40:]
+    assert clock in t.feed(Parser().feed(data))
+    assert {o: (p.delivered, p.lost) for o, p in t.places.items()} == {0: (2, 0), 200: (1, 0)}
+
+
 def test_cursor_ahead_of_the_device_goes_back_to_where_the_device_is() -> None:
     t = Tracker()
     t.restore([Cursor(0, 7, 1000, 3)])
@@ -132,6 +157,33 @@ def test_errors_are_counted_beyond_the_32_bits_of_the_field() -> None:
     t.restore([Cursor(0, 7, 10, 2**32 - 1)])
     feed(t, boot(start=10), record(10, 2**32 - 1, Level.ERROR), record(11, 0))
     assert t.cursors() == [Cursor(0, 7, 12, 2**32)]
+
+
+def test_law_holds_for_every_origin_of_a_mixed_stream() -> None:
+    for seed in range(100):
+        rng = random.Random(seed)
+        t, seqs, items = Tracker(), dict.fromkeys((0, 1, 9), 0), []
+        for _ in range(rng.randint(0, 60)):
+            origin = rng.choice(list(seqs))
+            if not any(isinstance(i, Boot) and i.origin == origin for i in items):
+                items.append(boot(7 + origin, origin=origin))
+            what = rng.random()
+            if what < 0.2:
+                count = rng.randint(1, 9)
+                items.append(Loss(origin, seqs[origin], count, 0))
+                seqs[origin] += count
+            elif what < 0.4:
+                seqs[origin] = max(0, seqs[origin] + rng.randint(-5, 5))
+            else:
+                items.append(record(seqs[origin], origin=origin))
+                seqs[origin] += 1
+        out = feed(t, *items)
+        for origin, place in t.places.items():
+            got = [i for i in out if isinstance(i, Record) and i.origin == origin]
+            lost = sum(i.count for i in out if isinstance(i, Loss) and i.origin == origin)
+            assert place.delivered == len({i.seq for i in got}) == len(got), f"seed {seed}"
+            assert place.delivered + place.lost == place.seq - place.start, f"seed {seed}"
+            assert lost >= place.lost, f"seed {seed}"  # a loss that overlaps what came before is passed on whole
 
 
 def test_law_holds_for_random_streams_with_gaps_and_repetitions() -> None:
