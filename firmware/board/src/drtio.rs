@@ -288,9 +288,14 @@ pub mod port {
 pub mod uplink {
     use super::*;
 
-    /// A write from upstream that came too late, in machine units.
+    /// Writes from upstream that were not done.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    pub struct LateWrite {
+    pub struct WriteErrors {
+        /// Too late; while too many waited; no such channel, or no way to it.
+        pub underflow: bool,
+        pub overflow: bool,
+        pub unreachable: bool,
+        /// Of the first: channel with its destination, and machine units.
         pub channel: u32,
         pub timestamp: u64,
         pub slack: i64,
@@ -299,52 +304,36 @@ pub mod uplink {
     const TIME_LOADED: Option<usize> = uplink!(DRTIOSAT_TIME_LOADED_ADDR);
     const WRITE_UNDERFLOW: Option<usize> = uplink!(DRTIOSAT_WRITE_UNDERFLOW_ADDR);
     const WRITE_OVERFLOW: Option<usize> = uplink!(DRTIOSAT_WRITE_OVERFLOW_ADDR);
+    const WRITE_UNREACHABLE: Option<usize> = uplink!(DRTIOSAT_WRITE_UNREACHABLE_ADDR);
     const WRITE_CHANNEL: Option<usize> = uplink!(DRTIOSAT_WRITE_CHANNEL_ADDR);
     const WRITE_TIMESTAMP: Option<usize> = uplink!(DRTIOSAT_WRITE_TIMESTAMP_ADDR);
     const WRITE_SLACK: Option<usize> = uplink!(DRTIOSAT_WRITE_SLACK_ADDR);
 
-    /// Whether the flag is set.
-    fn is_set(flag: Option<usize>) -> bool {
-        flag.is_some_and(|address| read(address) & 1 != 0)
-    }
-
-    fn clear(flag: Option<usize>) {
-        if let Some(address) = flag {
+    /// Whether the flag was set; it is not any more.
+    fn take(flag: Option<usize>) -> bool {
+        let set = flag.filter(|&address| read(address) & 1 != 0);
+        if let Some(address) = set {
             write(address, 1);
         }
+        set.is_some()
     }
 
     /// Whether a time was loaded since this was last asked.
     pub fn take_time_loaded() -> bool {
-        let loaded = is_set(TIME_LOADED);
-        if loaded {
-            clear(TIME_LOADED);
-        }
-        loaded
+        take(TIME_LOADED)
     }
 
-    /// The first write that came too late since this was last asked.
-    pub fn take_write_underflow() -> Option<LateWrite> {
-        if !is_set(WRITE_UNDERFLOW) {
+    /// What became of writes since this was last asked; `None` if all were done.
+    pub fn take_write_errors() -> Option<WriteErrors> {
+        let flags = [WRITE_UNDERFLOW, WRITE_OVERFLOW, WRITE_UNREACHABLE];
+        if !flags.into_iter().flatten().any(|flag| read(flag) & 1 != 0) {
             return None;
         }
-        let late = LateWrite {
-            channel: WRITE_CHANNEL.map_or(0, read),
-            timestamp: WRITE_TIMESTAMP.map_or(0, read64),
-            slack: WRITE_SLACK.map_or(0, read64) as i64,
-        };
-        clear(WRITE_UNDERFLOW);
-        Some(late)
-    }
-
-    /// The channel of the first write that found no room since this was last asked.
-    pub fn take_write_overflow() -> Option<u32> {
-        if !is_set(WRITE_OVERFLOW) {
-            return None;
-        }
-        let channel = WRITE_CHANNEL.map_or(0, read);
-        clear(WRITE_OVERFLOW);
-        Some(channel)
+        // Once the flags are cleared these are the next one's.
+        let (channel, timestamp) = (WRITE_CHANNEL.map_or(0, read), WRITE_TIMESTAMP.map_or(0, read64));
+        let slack = WRITE_SLACK.map_or(0, read64) as i64;
+        let [underflow, overflow, unreachable] = flags.map(take);
+        Some(WriteErrors { underflow, overflow, unreachable, channel, timestamp, slack })
     }
 }
 

@@ -22,6 +22,7 @@ pub mod record;
 pub mod routing;
 pub mod rtio;
 pub mod start;
+pub mod time_axis;
 mod uart;
 
 use embassy_executor::{SpawnError, SpawnToken};

@@ -262,15 +262,20 @@ pub fn turn(idle: bool) {
         (news, repeats, uart)
     });
     if news {
-        for reader in &READERS[ReaderId::FIRST_CLIENT..] {
-            reader.wake();
-        }
+        wake_clients();
     }
     if repeats {
         READERS[ReaderId::REPEATS.0].wake();
     }
     if uart {
         READERS[ReaderId::UART.0].wake();
+    }
+}
+
+/// Wakes the clients' readers: there may be something for them, if only from another board.
+pub fn wake_clients() {
+    for reader in &READERS[ReaderId::FIRST_CLIENT..] {
+        reader.wake();
     }
 }
 

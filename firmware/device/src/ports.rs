@@ -14,8 +14,8 @@ use embassy_sync::watch::{Receiver, Watch};
 use embassy_time::{with_timeout, Duration, Instant, Timer};
 
 use crate::aux::{self, Frame};
-use crate::record::{error, info};
 use crate::program::PORT;
+use crate::record::{error, info};
 use crate::routing;
 
 /// How often a port looks whether its link is up.

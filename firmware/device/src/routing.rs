@@ -78,7 +78,8 @@ pub fn changes() -> u32 {
 
 /// The table of the core device: the 8192 bytes of its file, or else a star, destination n behind port n - 1.
 pub fn load(file: Option<&[u8]>) {
-    let paths = file.map(<[u8]>::as_chunks::<HOPS>).filter(|(paths, rest)| paths.len() == DESTINATIONS && rest.is_empty());
+    let paths =
+        file.map(<[u8]>::as_chunks::<HOPS>).filter(|(paths, rest)| paths.len() == DESTINATIONS && rest.is_empty());
     match paths {
         Some((paths, _)) => (0..).zip(paths).for_each(|(destination, path)| set_path(destination, path)),
         None => (0..=drtio::PORTS as u8).for_each(|destination| {

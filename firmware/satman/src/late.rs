@@ -20,7 +20,8 @@ pub async fn run() -> ! {
         match REQUESTS.receive().await {
             Debug::Panic => panic!("asked for by a debug request"),
             Debug::Flood { level, body_length, count, warn_every, interval } => {
-                debug::flood(debug::Flood { level, body_length: body_length.into(), count, warn_every, interval }).await;
+                debug::flood(debug::Flood { level, body_length: body_length.into(), count, warn_every, interval })
+                    .await;
             }
             Debug::Measure { count } => bench::run(count, async |_: &mut [u32]| ()).await,
         }

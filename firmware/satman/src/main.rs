@@ -11,6 +11,7 @@ mod calls;
 mod forward;
 mod late;
 mod perform;
+mod stream;
 mod uplink;
 
 use corelog_board::drtio::PORTS;
@@ -31,6 +32,7 @@ fn services(spawner: Spawner) {
     spawner.spawn(expect_task(link_errors::watch()));
     spawner.spawn(expect_task(calls::run()));
     spawner.spawn(expect_task(late::run()));
+    spawner.spawn(expect_task(stream::run()));
     spawner.spawn(expect_task(uplink::receive()));
     spawner.spawn(expect_task(uplink::run()));
     for number in 0..PORTS {

@@ -1,28 +1,22 @@
 //! The uplink: its state, and what comes from upstream.
 
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::fmt;
 
 use corelog_board::drtio::{uplink as registers, Link};
 use corelog_board::rtio;
 use corelog_device::aux::{self, Frame};
 use corelog_device::record::{error, info};
-use corelog_device::{config, routing};
+use corelog_device::{config, routing, time_axis};
 use corelog_proto::aux::{self as packets, Packet, Route};
 use embassy_time::{Duration, Timer};
 
+use crate::stream::{self, Said};
 use crate::{calls, forward};
 
 /// How often the state is looked at. A neighbour waits 100 ms for the acknowledgement of a time.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long nothing is sent after the uplink was down, so that the other end sees it go down, too, and begins anew.
 const SILENCE: Duration = Duration::from_millis(20);
-
-/// Whether this board's RTIO counter is the core device's.
-static SYNCHRONISED: AtomicBool = AtomicBool::new(false);
-
-pub fn synchronised() -> bool {
-    SYNCHRONISED.load(Relaxed)
-}
 
 /// Follows the state of the uplink for ever.
 #[embassy_executor::task]
@@ -39,16 +33,16 @@ pub async fn run() -> ! {
         while link.rx_up() && !link.take_dropped() {
             if registers::take_time_loaded() {
                 aux::send(link, &Frame::of(&Packet::TscAck)).await;
-                if !SYNCHRONISED.load(Relaxed) {
+                if !time_axis::is_synchronised() {
                     info!("TSC loaded from uplink");
                 }
-                SYNCHRONISED.store(true, Relaxed);
+                time_axis::set_synchronised(true);
             }
             tell_write_errors();
             Timer::after(LOOK).await;
         }
         info!("uplink is down");
-        SYNCHRONISED.store(false, Relaxed);
+        time_axis::set_synchronised(false);
         routing::clear();
         calls::forget();
         link.enable(false);
@@ -56,20 +50,24 @@ pub async fn run() -> ! {
     }
 }
 
-/// Writes from upstream that came too late or found no room: the core device lets neither happen, unless something is
-/// wrong.
+/// Tells of writes from upstream that were not done. The core device lets that not happen, unless something is wrong.
 fn tell_write_errors() {
-    if let Some(late) = registers::take_write_underflow() {
-        let (timestamp, slack) = (late.timestamp, late.slack);
-        let counter = timestamp.wrapping_sub(slack as u64);
-        let channel = late.channel & 0xffff;
-        config::channel_name(channel, |name| {
-            error!("write underflow, channel={channel:#06x}:{name}, timestamp={timestamp}, counter={counter}, slack={slack}");
+    let Some(errors) = registers::take_write_errors() else { return };
+    let (timestamp, slack) = (errors.timestamp, errors.slack);
+    let counter = timestamp.wrapping_sub(slack as u64);
+    let kinds = [(errors.underflow, "underflow"), (errors.overflow, "overflow"), (errors.unreachable, "unreachable")];
+    for (_, kind) in kinds.into_iter().filter(|(set, _)| *set) {
+        channel_name(errors.channel, |channel| {
+            error!("write {kind}, channel={channel}, timestamp={timestamp}, counter={counter}, slack={slack}");
         });
     }
-    if let Some(channel) = registers::take_write_overflow() {
-        let channel = channel & 0xffff;
-        config::channel_name(channel, |name| error!("write overflow, channel={channel:#06x}:{name}"));
+}
+
+/// Lets `f` see number and name of a channel with its destination: `0x0002:ttl2` if it is one of this board's.
+fn channel_name(channel: u32, f: impl FnOnce(fmt::Arguments)) {
+    match routing::hop((channel >> 16) as u8) {
+        0 => config::channel_name(channel & 0xffff, |name| f(format_args!("{:#06x}:{name}", channel & 0xffff))),
+        _ => f(format_args!("{channel:#08x}")),
     }
 }
 
@@ -124,6 +122,12 @@ pub fn reset_rtio() {
 async fn ours(frame: &Frame) {
     match frame.packet() {
         Some(Packet::Call { destination, number, packet }) => calls::called(destination, number, packet).await,
+        Some(Packet::LogOpen { destination, session, cursor }) => {
+            stream::say(Said::Open { destination, session, cursor });
+        }
+        Some(Packet::LogAck { destination, session, offset }) => {
+            stream::say(Said::Ack { destination, session, offset });
+        }
         _ => aux::unexpected(Link::Uplink),
     }
 }
