@@ -35,14 +35,51 @@ impl<'a> DeviceMap<'a> {
 
     /// The name of `channel`; the first entry wins.
     pub fn name(&self, channel: u32) -> Option<&'a str> {
+        let mut entries = self.entries();
+        entries.find(|&(number, _)| number == channel).and_then(|(_, name)| core::str::from_utf8(name).ok())
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (u32, &'a [u8])> {
         let mut rest = self.entries;
-        while let Some((number, name, after)) = entry(rest) {
-            if number == channel {
-                return core::str::from_utf8(name).ok();
-            }
+        core::iter::from_fn(move || {
+            let (channel, name, after) = entry(rest)?;
             rest = after;
+            Some((channel, name))
+        })
+    }
+
+    /// Copies to `out` the bytes from `offset` on of the value that has the entries of `destination` only. Gives how
+    /// many, and whether more follow.
+    pub fn part(&self, destination: u8, offset: usize, out: &mut [u8]) -> (usize, bool) {
+        let entries = || self.entries().filter(|(channel, _)| channel >> 16 == destination.into());
+        let mut part = Part { skip: offset, out, used: 0, more: false };
+        part.put(&(entries().count() as u32).to_le_bytes());
+        for (channel, name) in entries() {
+            part.put(&channel.to_le_bytes());
+            part.put(&(name.len() as u32).to_le_bytes());
+            part.put(name);
         }
-        None
+        (part.used, part.more)
+    }
+}
+
+/// What goes to `out` after the first `skip` bytes.
+struct Part<'a> {
+    skip: usize,
+    out: &'a mut [u8],
+    used: usize,
+    more: bool,
+}
+
+impl Part<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        let (skipped, bytes) = bytes.split_at(self.skip.min(bytes.len()));
+        self.skip -= skipped.len();
+        let room = &mut self.out[self.used..];
+        let (now, later) = bytes.split_at(room.len().min(bytes.len()));
+        room[..now.len()].copy_from_slice(now);
+        self.used += now.len();
+        self.more |= !later.is_empty();
     }
 }
 

@@ -27,6 +27,33 @@ fn device_map_cut_short_or_with_more_than_it_says_is_refused() {
 }
 
 #[test]
+fn device_map_of_one_destination_comes_in_parts_of_any_size() {
+    let entry = |channel: u32, name: &str| {
+        [&channel.to_le_bytes()[..], &(name.len() as u32).to_le_bytes(), name.as_bytes()].concat()
+    };
+    let (one, two) = (entry(0x2_0001, "ttl1"), entry(0x2_0002, "a longer name"));
+    let value = [&4u32.to_le_bytes()[..], &entry(5, "x"), &one, &entry(0x3_0001, "y"), &two].concat();
+    let expected = [&2u32.to_le_bytes()[..], &one, &two].concat();
+    let map = DeviceMap::parse(&value).unwrap();
+    for size in 1..=expected.len() + 1 {
+        let (mut got, mut out) = (Vec::new(), vec![0; size]);
+        loop {
+            let (length, more) = map.part(2, got.len(), &mut out);
+            got.extend_from_slice(&out[..length]);
+            assert_eq!(more, got.len() < expected.len(), "parts of {size}");
+            if !more {
+                break;
+            }
+            assert_eq!(length, size);
+        }
+        assert_eq!(got, expected, "parts of {size}");
+    }
+    let mut out = [0xff; 8];
+    assert_eq!(DeviceMap::EMPTY.part(2, 0, &mut out), (4, false));
+    assert_eq!(out[..4], [0; 4]);
+}
+
+#[test]
 fn addresses() {
     let address = Ipv4Addr::new(192, 168, 1, 70);
     assert_eq!(ip(b"192.168.1.70"), Some(Ip::Static(address, None)));

@@ -31,7 +31,7 @@ pub mod capability {
     pub const DRTIO: u32 = 1 << 3;
 }
 
-const IDENTIFY: u8 = 0x40;
+pub const IDENTIFY: u8 = 0x40;
 const SUBSCRIBE: u8 = 0x41;
 const DEBUG: u8 = 0x42;
 const SUBSCRIBE_BYTES: usize = 8;

@@ -1,13 +1,14 @@
 //! Firmware of the core device.
 //!
 //! What it shares with other boards is in `corelog_device`; what is its own is here, each service a module: [`net`],
-//! [`mgmt`] with [`stream`] and [`pull`], [`session`].
+//! [`mgmt`] with [`stream`] and [`pull`], [`session`], [`drtio`].
 
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
 
 mod bench;
+mod drtio;
 mod mgmt;
 mod net;
 mod player;
@@ -34,6 +35,7 @@ fn main() -> ! {
 fn services(spawner: Spawner) {
     static SLOTS: StaticCell<[tcp::Slot; mgmt::SOCKETS + session::SOCKETS]> = StaticCell::new();
     let (mgmt_pool, session_pool) = tcp::Pool::two(SLOTS.init(tcp::slots()), mgmt::SOCKETS);
+    drtio::start(spawner);
     let stack = net::start(spawner);
     mgmt::start(spawner, stack, mgmt_pool);
     session::start(spawner, stack, session_pool);

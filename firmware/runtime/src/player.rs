@@ -7,6 +7,7 @@ use corelog_device::rtio::take_seen;
 use corelog_proto::session::{Exception, ExceptionKind, Op, Program};
 use embassy_futures::yield_now;
 
+use crate::drtio;
 use crate::session::LONGEST_WAIT;
 use crate::tcp::Connection;
 
@@ -91,6 +92,7 @@ impl Player {
         match op {
             Op::Reset { slack } => {
                 rtio::reset();
+                drtio::reset_rtio().await;
                 self.cursor = rtio::counter().wrapping_add(slack.into());
                 results.push(self.cursor);
             }

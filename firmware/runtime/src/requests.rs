@@ -11,6 +11,8 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::mutex::{Mutex, MutexGuard};
 use embassy_time::{with_timeout, Duration};
 
+use crate::drtio::{self, remote};
+use crate::pull::Source;
 use crate::tcp::{Connection, End};
 use crate::{bench, pull, stream};
 
@@ -21,17 +23,21 @@ const TURN: Duration = Duration::from_secs(10);
 
 /// A buffer that one client has at a time. It comes at the first use.
 type Shared = Mutex<CriticalSectionRawMutex, Option<&'static mut [u8]>>;
+/// The buffer while a client has it; it is there.
+pub type SharedGuard = MutexGuard<'static, CriticalSectionRawMutex, Option<&'static mut [u8]>>;
 static LOG_BUFFER: Shared = Mutex::new(None);
 /// For values that do not fit the room that each client has.
 static VALUE_BUFFER: Shared = Mutex::new(None);
 
-async fn shared(
-    buffer: &'static Shared,
-    length: usize,
-) -> Option<MutexGuard<'static, CriticalSectionRawMutex, Option<&'static mut [u8]>>> {
+async fn shared(buffer: &'static Shared, length: usize) -> Option<SharedGuard> {
     let mut guard = with_timeout(TURN, buffer.lock()).await.ok()?;
     guard.get_or_insert_with(|| memory::take(length));
     Some(guard)
+}
+
+/// The buffer for a long value, unless others have it for too long.
+pub async fn value_buffer() -> Option<SharedGuard> {
+    shared(&VALUE_BUFFER, storage::SIZE).await
 }
 
 /// Does `request` and answers it. A stream gives the code of the request that ended it.
@@ -43,22 +49,26 @@ pub async fn perform(
     destination: u8,
 ) -> Result<Option<u8>, End> {
     if destination != 0 {
-        return elsewhere(connection, request, work, destination).await.map(|()| None);
+        return remote::perform(connection, request, work, reader, destination).await.map(|()| None);
     }
     match request {
-        Request::GetLog => get_log(connection).await?,
+        Request::GetLog => get_log(connection, Source::Own).await?,
         Request::ClearLog => {
             logger::read(logger::Logs::clear);
             success(connection).await?;
         }
         Request::Reboot => reboot(connection).await?,
-        Request::PullLog => pull::run(connection, reader, work).await?,
+        Request::PullLog => pull::run(connection, reader, work, Source::Own).await?,
         Request::DebugAllocator => manage::dump_memory(),
         Request::Flash { length } => flash(connection, length as usize, work).await?,
         Request::ConfigRead { key } => config_read(connection, key, work).await?,
         Request::ConfigWrite { key, length } => config_write(connection, key, length as usize, work).await?,
-        Request::ConfigRemove { key } => answer(connection, manage::config_write(key, &[]).await).await?,
-        Request::ConfigErase => answer(connection, manage::config_erase().await).await?,
+        Request::ConfigRemove { key } => store_value(connection, key, &[]).await?,
+        Request::ConfigErase => {
+            let done = manage::config_erase().await;
+            drtio::renamed();
+            answer(connection, done).await?;
+        }
         Request::Identify => identify(connection).await?,
         Request::Subscribe(request) => return stream::run(connection, reader, work, request).await.map(Some),
         Request::Debug(request) => perform_debug(connection, request).await?,
@@ -70,32 +80,16 @@ pub async fn perform(
     Ok(None)
 }
 
-async fn success(connection: &mut Connection) -> Result<(), End> {
+pub async fn success(connection: &mut Connection) -> Result<(), End> {
     connection.write_all(&[mgmt::SUCCESS]).await
 }
 
-async fn refuse(connection: &mut Connection) -> Result<(), End> {
+pub async fn refuse(connection: &mut Connection) -> Result<(), End> {
     connection.write_all(&[mgmt::ERROR]).await
 }
 
-/// A request for another device: there is none, so it is answered with Error once it was received whole.
-async fn elsewhere(
-    connection: &mut Connection,
-    request: Request<'_>,
-    work: &mut [u8],
-    destination: u8,
-) -> Result<(), End> {
-    let follows = match request {
-        Request::ConfigWrite { length, .. } | Request::Flash { length } => length as usize,
-        _ => 0,
-    };
-    skip(connection, follows, work, |_| {}).await?;
-    warn!("request refused: there is no destination {destination}");
-    refuse(connection).await
-}
-
 /// Reads `length` bytes through `work`, letting `see` have them.
-async fn skip(
+pub async fn skip(
     connection: &mut Connection,
     mut length: usize,
     work: &mut [u8],
@@ -110,13 +104,13 @@ async fn skip(
     Ok(())
 }
 
-async fn get_log(connection: &mut Connection) -> Result<(), End> {
+pub async fn get_log(connection: &mut Connection, source: Source) -> Result<(), End> {
     let Some(mut buffer) = shared(&LOG_BUFFER, LOG_TEXT).await else {
         warn!("request refused: another client's log is still under way");
         return refuse(connection).await;
     };
     let buffer = buffer.as_deref_mut().unwrap_or_default();
-    let length = pull::snapshot(buffer).await;
+    let length = pull::snapshot(source, buffer).await;
     connection.write_all(&mgmt::log_content(length as u32)).await?;
     connection.write_all(&buffer[..length]).await
 }
@@ -136,7 +130,7 @@ async fn config_read(connection: &mut Connection, key: &str, work: &mut [u8]) ->
             refuse(connection).await
         }
         Some(length) if length <= work.len() => send_value(connection, key, work).await,
-        Some(_) => match shared(&VALUE_BUFFER, storage::SIZE).await {
+        Some(_) => match value_buffer().await {
             Some(mut buffer) => send_value(connection, key, buffer.as_deref_mut().unwrap_or_default()).await,
             None => {
                 warn!("request refused: another client's long value is still under way");
@@ -164,11 +158,15 @@ async fn send_value(connection: &mut Connection, key: &str, buffer: &mut [u8]) -
 
 async fn config_write(connection: &mut Connection, key: &str, length: usize, work: &mut [u8]) -> Result<(), End> {
     if let Some(value) = work.get_mut(..length) {
+        connection.read_exact(value).await?;
         return store_value(connection, key, value).await;
     }
-    match shared(&VALUE_BUFFER, storage::SIZE).await {
+    match value_buffer().await {
         Some(mut buffer) => match buffer.as_deref_mut().unwrap_or_default().get_mut(..length) {
-            Some(value) => store_value(connection, key, value).await,
+            Some(value) => {
+                connection.read_exact(value).await?;
+                store_value(connection, key, value).await
+            }
             None => Err(End::Aborted("value does not fit")), // not reached: the length was checked
         },
         None => {
@@ -179,12 +177,15 @@ async fn config_write(connection: &mut Connection, key: &str, length: usize, wor
     }
 }
 
-async fn store_value(connection: &mut Connection, key: &str, value: &mut [u8]) -> Result<(), End> {
-    connection.read_exact(value).await?;
-    answer(connection, manage::config_write(key, value).await).await
+async fn store_value(connection: &mut Connection, key: &str, value: &[u8]) -> Result<(), End> {
+    let done = manage::config_write(key, value).await;
+    if key == "device_map" {
+        drtio::renamed();
+    }
+    answer(connection, done).await
 }
 
-async fn answer(connection: &mut Connection, done: bool) -> Result<(), End> {
+pub async fn answer(connection: &mut Connection, done: bool) -> Result<(), End> {
     match done {
         true => success(connection).await,
         false => refuse(connection).await,
@@ -193,6 +194,9 @@ async fn answer(connection: &mut Connection, done: bool) -> Result<(), End> {
 
 async fn identify(connection: &mut Connection) -> Result<(), End> {
     let mut capabilities = capability::SUBSCRIBE | capability::SESSION;
+    if drtio::PRESENT {
+        capabilities |= capability::DRTIO;
+    }
     if debug::allowed() {
         capabilities |= capability::DEBUG;
     }

@@ -6,38 +6,25 @@ use core::task::Poll;
 
 use corelog_board::clock;
 use corelog_device::logger::{self, Logs, ReaderId};
-use corelog_device::start;
-use corelog_log::{Cursor, Level, Recovered, MAX_FRAME_BYTES};
-use corelog_proto::mgmt::{From, Subscribe};
-use corelog_proto::stream::{Boot, Header, Heartbeat};
+use corelog_device::time_axis;
+use corelog_log::MAX_FRAME_BYTES;
+use corelog_proto::mgmt::Subscribe;
+use corelog_relay::{Own, Relay};
 use critical_section::Mutex;
 use embassy_futures::select::{select, Either};
 use embassy_futures::yield_now;
 use embassy_net::tcp::TcpWriter;
-use embassy_time::{Duration, Instant, Timer};
+use embassy_time::{Instant, Timer};
 
-use crate::mgmt;
 use crate::tcp::{Connection, End};
+use crate::{drtio, mgmt};
 
-/// Well below the second that is promised: the network takes its time too.
-const HEARTBEAT: Duration = Duration::from_millis(800);
 /// Most bytes filled in before other tasks have their turn: four TCP segments.
 const STEP: usize = 5840;
 /// Most bytes filled in at a time: as long as that takes, no interrupt is served.
 const PART: usize = 1460;
 const _: () = assert!(PART >= MAX_FRAME_BYTES);
-const ORIGIN: u8 = 0;
 const CODE: u8 = 0x41;
-
-/// What the stream sends next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Header,
-    PreviousBoot,
-    Previous,
-    CurrentBoot,
-    Current,
-}
 
 /// How far subscriptions have come, by reader: the number of the next record to be filled in.
 static PROGRESS: Mutex<Cell<[Option<u64>; mgmt::SOCKETS]>> = Mutex::new(Cell::new([None; mgmt::SOCKETS]));
@@ -71,182 +58,19 @@ pub fn all_have(seq: u64) -> bool {
     critical_section::with(|cs| PROGRESS.borrow(cs).get().iter().flatten().all(|&place| place >= seq))
 }
 
-struct Stream {
-    stage: Stage,
-    wanted: bool,
-    min_level: Level,
-    unknown_boot: bool,
-    ahead: bool,
-    previous: Cursor,
-    current: Cursor,
-    heartbeat: Instant,
+/// What one subscriber gets: the log of this board and of those below it.
+type Stream = corelog_relay::Stream<{ drtio::MOST }>;
+
+/// Lets `f` see the logs that subscriptions are about.
+#[inline]
+fn look<R>(logs: &Logs, f: impl FnOnce(&Own<'_>, &[Relay<'static>]) -> R) -> R {
+    let own = Own::new(&logs.ring, logs.previous.as_ref(), time_axis::now());
+    drtio::log::relays(|relays| f(&own, relays))
 }
 
-impl Stream {
-    fn new(request: &Subscribe, logs: &Logs) -> Stream {
-        let mut stream = Stream {
-            stage: Stage::Header,
-            wanted: request.wants(ORIGIN),
-            min_level: Level::from_u8(request.min_level).unwrap_or(Level::Trace),
-            unknown_boot: false,
-            ahead: false,
-            previous: logs.previous.map_or(Cursor::new(0, None), |log| log.oldest()),
-            current: logs.ring.oldest(),
-            heartbeat: Instant::MIN,
-        };
-        let skip_previous = |stream: &mut Stream| {
-            stream.previous = logs.previous.map_or(Cursor::new(0, None), |log| log.newest());
-        };
-        match (request.from, request.cursor(ORIGIN)) {
-            (From::Now, _) => {
-                skip_previous(&mut stream);
-                stream.current = logs.ring.newest();
-            }
-            (From::Cursors, Some(cursor)) if cursor.boot_id == logs.ring.boot_id() => {
-                skip_previous(&mut stream);
-                stream.current = Cursor::new(cursor.seq, cursor.retained);
-                if logs.ring.view().is_ahead(&stream.current) {
-                    stream.ahead = true;
-                    stream.current = logs.ring.newest();
-                }
-            }
-            (From::Cursors, Some(cursor)) => match logs.previous.filter(|log| log.boot_id() == cursor.boot_id) {
-                Some(log) => {
-                    stream.previous = Cursor::new(cursor.seq, cursor.retained);
-                    if log.view().is_ahead(&stream.previous) {
-                        stream.ahead = true;
-                        stream.previous = log.newest();
-                    }
-                    // This reader was there: what it missed of this boot is a loss, not a late start.
-                    stream.current = Cursor::new(0, Some(0));
-                }
-                None => stream.unknown_boot = true,
-            },
-            (From::Cursors, None) | (From::Oldest, _) => {}
-        }
-        stream
-    }
-
-    /// Whether there is anything to send but a heartbeat.
-    fn ready(&self, logs: &Logs) -> bool {
-        self.stage != Stage::Current || (self.wanted && logs.ring.view().has_more(&self.current))
-    }
-
-    /// Writes whole frames to `out`; gives their length.
-    fn fill(&mut self, logs: &Logs, out: &mut [u8]) -> usize {
-        let mut used = 0;
-        let now = Instant::now();
-        loop {
-            let room = &mut out[used..];
-            let before = used;
-            match self.stage {
-                Stage::Header => {
-                    used += put(room, &self.header(logs));
-                    if used > before {
-                        self.heartbeat = now + HEARTBEAT;
-                        self.stage = if self.wanted { Stage::PreviousBoot } else { Stage::Current };
-                        continue;
-                    }
-                }
-                Stage::PreviousBoot => match logs.previous.filter(|log| log.view().has_more(&self.previous)) {
-                    Some(log) => {
-                        used += put(room, &previous_boot(&log, &self.previous));
-                        if used > before {
-                            self.stage = Stage::Previous;
-                            continue;
-                        }
-                    }
-                    None => {
-                        self.stage = Stage::CurrentBoot;
-                        continue;
-                    }
-                },
-                Stage::Previous => {
-                    let Some(log) = &logs.previous else { return used };
-                    let fill = log.fill(&mut self.previous, self.min_level, room);
-                    used += fill.bytes;
-                    if !fill.more {
-                        self.stage = Stage::CurrentBoot;
-                        continue;
-                    }
-                }
-                Stage::CurrentBoot => {
-                    used += put(room, &current_boot(logs, &self.current));
-                    if used > before {
-                        self.stage = Stage::Current;
-                        continue;
-                    }
-                }
-                Stage::Current => {
-                    if now >= self.heartbeat {
-                        let heartbeat =
-                            Heartbeat { origin: ORIGIN, time: clock::now(), next_seq: logs.ring.next_seq() };
-                        used += put(room, &heartbeat.encode());
-                        if used > before {
-                            self.heartbeat = now + HEARTBEAT;
-                        }
-                    }
-                    if self.wanted {
-                        used += logs.ring.fill(&mut self.current, self.min_level, &mut out[used..]).bytes;
-                    }
-                }
-            }
-            return used;
-        }
-    }
-
-    fn header(&self, logs: &Logs) -> [u8; Header::BYTES] {
-        Header {
-            unknown_boot: self.unknown_boot,
-            cursor_ahead: self.ahead,
-            boot_id: start::current_boot_id(),
-            time: clock::now(),
-            oldest_seq: logs.ring.oldest().seq(),
-            next_seq: logs.ring.next_seq(),
-        }
-        .encode()
-    }
-}
-
-fn previous_boot(log: &Recovered, cursor: &Cursor) -> [u8; Boot::BYTES] {
-    Boot {
-        origin: ORIGIN,
-        previous: true,
-        panicked: log.ended_in_panic(),
-        unknown_boot: false,
-        boot_id: log.boot_id(),
-        oldest_seq: log.oldest().seq(),
-        next_seq: log.next_seq(),
-        start_seq: cursor.seq(),
-        retained: log.view().retained_at(cursor).unwrap_or(u64::MAX),
-    }
-    .encode()
-}
-
-fn current_boot(logs: &Logs, cursor: &Cursor) -> [u8; Boot::BYTES] {
-    Boot {
-        origin: ORIGIN,
-        previous: false,
-        panicked: false,
-        unknown_boot: false,
-        boot_id: logs.ring.boot_id(),
-        oldest_seq: logs.ring.oldest().seq(),
-        next_seq: logs.ring.next_seq(),
-        start_seq: cursor.seq(),
-        retained: logs.ring.view().retained_at(cursor).unwrap_or(u64::MAX),
-    }
-    .encode()
-}
-
-/// Copies `frame` to `room` if it fits; gives how many bytes that took.
-fn put(room: &mut [u8], frame: &[u8]) -> usize {
-    match room.get_mut(..frame.len()) {
-        Some(place) => {
-            place.copy_from_slice(frame);
-            frame.len()
-        }
-        None => 0,
-    }
+#[inline]
+fn read<R>(f: impl FnOnce(&Own<'_>, &[Relay<'static>]) -> R) -> R {
+    logger::read(|logs| look(logs, f))
 }
 
 /// Frames on their way into a socket. `carry[sent..len]` is what did not fit behind the frames before it.
@@ -272,14 +96,15 @@ impl Carry<'_> {
                 if room.len() - used >= MAX_FRAME_BYTES {
                     while room.len() - used >= MAX_FRAME_BYTES {
                         let end = room.len().min(used + PART);
-                        used += logger::read(|logs| stream.fill(logs, &mut room[used..end]));
-                        if end - used >= MAX_FRAME_BYTES {
-                            break; // there was room for any frame, so there is none
+                        let fill = read(|own, relays| stream.fill(own, relays, &mut room[used..end]));
+                        used += fill.bytes;
+                        if !fill.more {
+                            break;
                         }
                     }
                 } else {
                     self.sent = 0;
-                    self.len = logger::read(|logs| stream.fill(logs, &mut self.buffer[..MAX_FRAME_BYTES]));
+                    self.len = read(|own, relays| stream.fill(own, relays, &mut self.buffer[..MAX_FRAME_BYTES])).bytes;
                     used += self.move_into(&mut room[used..]);
                 }
             }
@@ -313,7 +138,7 @@ pub async fn run(
     work: &mut [u8],
     request: Subscribe<'_>,
 ) -> Result<u8, End> {
-    let mut stream = logger::read(|logs| Stream::new(&request, logs));
+    let mut stream = read(|own, relays| Stream::subscribe(&request, own, relays));
     let progress = Progress(id.client_index());
     let mut carry = Carry { buffer: work, sent: 0, len: 0 };
     let mut byte = [0];
@@ -327,8 +152,9 @@ pub async fn run(
         } else {
             let deliver = async {
                 if carry.is_empty() {
-                    let news = logger::news(id, |logs| stream.ready(logs));
-                    let _ = select(news, Timer::at(stream.heartbeat)).await;
+                    let news = logger::news(id, |logs| look(logs, |own, relays| stream.ready(own, relays)));
+                    let heartbeat = Instant::from_micros(Stream::deadline(clock::now()));
+                    let _ = select(news, Timer::at(heartbeat)).await;
                 }
                 another_turn().await;
                 carry.send(&mut writer, &mut stream).await
@@ -337,7 +163,7 @@ pub async fn run(
             match select(deliver, reader.read(&mut byte)).await {
                 Either::First(sent) => {
                     sent?;
-                    progress.set(Some(stream.current.seq()));
+                    progress.set(Some(read(|own, _| stream.own_seq(own))));
                     // What was filled in goes out, and others have their turn, before more is filled in.
                     yield_now().await;
                     continue;
