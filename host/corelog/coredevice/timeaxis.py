@@ -27,8 +27,8 @@ ALIVE = 3.0  # seconds after its last sign of life in which an origin counts as 
 class Moment:
     """A device time on the axis.
 
-    core_ns: nanoseconds since the boot of the core device, right to `uncertainty_ns`; both None if it is not tied to
-    the core device's clock. host: seconds since the epoch, None if nothing is known.
+    core_ns: nanoseconds since the core device's present boot (of its own records: since their boot), right to
+    `uncertainty_ns`; both None if it is not tied to that. host: seconds since the epoch, None if nothing is known.
     """
 
     core_ns: int | None
@@ -155,17 +155,17 @@ class TimeAxis:
             rtio_ns, far = self._lines[key].to_rtio(device_us * 1000)
             core_ns, near = self._lines[0, core].to_device(rtio_ns)
             uncertainty = far + near + RESOLUTION_NS
-        clock = self._hosts.get((0, core) if core_ns is not None and core is not None else key)
-        if clock is None:
-            return Moment(core_ns, uncertainty, None)
-        return Moment(core_ns, uncertainty, clock.host(device_us if core_ns is None else core_ns / 1000, latest))
+        clock = self._hosts.get(key if core_ns is None or core is None else (0, core))
+        host = None if clock is None else clock.host(device_us if core_ns is None else core_ns / 1000, latest)
+        if origin != 0 and core != self._core:
+            return Moment(None, None, host)
+        return Moment(core_ns, uncertainty, host)
 
     def place(self, origin: int, boot_id: int, device_us: int) -> float | None:
         """Where that is in the time of the core device's present boot, in us; estimated through the host's clock
         where there is no better way, None where there is none. To put records in order."""
         moment = self.moment(origin, boot_id, device_us)
-        core = boot_id if origin == 0 else self._under.get((origin, boot_id))
-        if moment.core_ns is not None and core == self._core:
+        if moment.core_ns is not None and (origin != 0 or boot_id == self._core):
             return moment.core_ns / 1000
         return None if moment.host is None else self.core_us(moment.host)
 
