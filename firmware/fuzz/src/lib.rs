@@ -5,10 +5,14 @@ mod configuration;
 mod model;
 mod parsers;
 mod recovery;
+#[path = "../../relay/tests/model/mod.rs"]
+mod relay_model;
+mod relaying;
 
 pub use configuration::configuration;
 pub use parsers::{aux_frame, management, session, stream};
 pub use recovery::recover;
+pub use relaying::{log_transport, relay_stream, relay_tree};
 
 use model::Choices;
 

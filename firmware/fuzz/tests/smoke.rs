@@ -103,3 +103,20 @@ fn aux_frames_hold_their_promises_when_damaged() {
         run(corelog_fuzz::aux_frame, std::slice::from_ref(vector), 2000, 100);
     }
 }
+
+#[test]
+fn log_transport_holds_its_promises_on_random_bytes() {
+    run(corelog_fuzz::log_transport, &[], 300, 4000);
+}
+
+#[test]
+fn relay_tree_holds_its_promises_on_random_bytes() {
+    run(corelog_fuzz::relay_tree, &[], 60, 40_000);
+}
+
+#[test]
+fn relay_takes_damaged_streams_and_its_readers_get_sound_ones() {
+    let vectors: Vec<_> = ["frames", "streams"].iter().flat_map(|list| vectors("stream.json", list)).collect();
+    let vectors: Vec<_> = vectors.into_iter().map(|bytes| [vec![0], bytes].concat()).collect();
+    run(corelog_fuzz::relay_stream, &vectors, 20_000, 4000);
+}
