@@ -115,7 +115,7 @@ def hear(stream: list[model.Word]) -> tuple[list[tuple[int, bytes]], int, int]:
             for name in counts:
                 counts[name] += yield getattr(receiver, name)
             if (yield receiver.stb):
-                kind = yield receiver.type
+                kind = yield receiver.kind
                 values = []
                 for name, field in receiver.fields[kind].items():
                     bits = dict(packets.TO_SATELLITE[kind])[name]

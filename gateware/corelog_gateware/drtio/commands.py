@@ -32,15 +32,15 @@ class Commands(Module):
 
         # # #
 
-        # One form for all three in the queue: kind, channel, address or number, time, data.
+        # One form for all three in the queue; the number of a read or question is in the place of the address.
         write, read, space = (receiver.fields[kind] for kind in (WRITE, READ_REQUEST, SPACE_REQUEST))
-        kind, channel, byte = Signal(2), Signal(CHAN_SEL_BITS), Signal(ADDRESS_BITS)
+        kind, channel, address = Signal(2), Signal(CHAN_SEL_BITS), Signal(ADDRESS_BITS)
         time, data = Signal(64), Signal(32)
-        entry = Cat(kind, channel, byte, time, data)
+        entry = Cat(kind, channel, address, time, data)
         self.submodules.queue = queue = BufferedFIFO(len(entry), QUEUE_DEPTH)
         self.comb += If(
             receiver.stb,
-            Case(receiver.type, {
+            Case(receiver.kind, {
                 WRITE: [
                     queue.we.eq(1),
                     queue.din.eq(Cat(
@@ -64,7 +64,7 @@ class Commands(Module):
         self.comb += [
             entry.eq(queue.dout),
             cri.chan_sel.eq(channel),
-            cri.o_address.eq(byte),
+            cri.o_address.eq(address),
             cri.o_timestamp.eq(time),
             cri.o_data.eq(data),
             cri.i_timeout.eq(time),
@@ -81,6 +81,6 @@ class Commands(Module):
             If(cri.o_stb, writing.eq(1)).Elif(self.written, writing.eq(0)),
             If(self.read_answered, self.read_pending.eq(0)),
             If(self.space_answered, self.space_pending.eq(0)),
-            If(cri.i_stb, self.read_pending.eq(1), self.read_number.eq(byte)),
-            If(cri.space_stb, self.space_pending.eq(1), self.space_number.eq(byte)),
+            If(cri.i_stb, self.read_pending.eq(1), self.read_number.eq(address)),
+            If(cri.space_stb, self.space_pending.eq(1), self.space_number.eq(address)),
         ]

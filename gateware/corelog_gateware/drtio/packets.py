@@ -49,14 +49,14 @@ def _advance(value: int, bits: int) -> int:
 class Checksum(Module):
     """CRC-16 of a packet.
 
-    start, type  begin with the type (one of `types`)
+    start, kind  begin with the type (one of `kinds`)
     stb, data    go on with a word, low byte first
     value        of all until the cycle before
     """
 
-    def __init__(self, types: list[int]) -> None:
+    def __init__(self, kinds: list[int]) -> None:
         self.start = Signal()
-        self.type = Signal(8)
+        self.kind = Signal(8)
         self.stb = Signal()
         self.data = Signal(WORD)
         self.value = Signal(WORD)
@@ -66,9 +66,9 @@ class Checksum(Module):
         mixed = Signal(WORD)
         columns = [_advance(1 << n, WORD) for n in range(WORD)]
         after = [reduce(xor, [mixed[n] for n in range(WORD) if columns[n] >> k & 1]) for k in range(WORD)]
-        begun = {kind: self.value.eq(_advance(_INITIAL ^ kind << 8, 8)) for kind in types}
+        begun = {kind: self.value.eq(_advance(_INITIAL ^ kind << 8, 8)) for kind in kinds}
         self.comb += If(self.stb, mixed.eq(self.value ^ Cat(self.data[8:], self.data[:8])))
-        self.sync += If(self.start, Case(self.type, begun)).Elif(self.stb, self.value.eq(Cat(*after)))
+        self.sync += If(self.start, Case(self.kind, begun)).Elif(self.stb, self.value.eq(Cat(*after)))
 
 
 class PacketSender(Module):
@@ -109,7 +109,7 @@ class PacketSender(Module):
         self.submodules += checksum
         choice, take = None, None
         for kind, stb, payload, words, sent in self._sources:
-            chosen = [sent.eq(1), checksum.start.eq(1), checksum.type.eq(kind)]
+            chosen = [sent.eq(1), checksum.start.eq(1), checksum.kind.eq(kind)]
             taken = [rest.eq(payload), left.eq(words), self.busy.eq(1)]
             choice = If(stb, *chosen) if choice is None else choice.Elif(stb, *chosen)
             take = If(stb, *taken) if take is None else take.Elif(stb, *taken)
@@ -124,7 +124,7 @@ class PacketSender(Module):
                 choice,
                 link.rt_tx_stb.eq(checksum.start),
                 link.rt_tx_start.eq(checksum.start),
-                link.rt_tx_data.eq(checksum.type),
+                link.rt_tx_data.eq(checksum.kind),
             ),
         ]
         self.sync += If(
@@ -138,7 +138,7 @@ class PacketReceiver(Module):
     """Takes packets from the link and checks them.
 
     stb       a good packet; one cycle, the one after its CRC was on the link's rt_rx_data
-    type, and fields[type][name]   of that packet, while stb is high
+    kind, fields[kind][name]   its type and fields, while stb is high
     corrupt   one cycle: a packet, or words after a packet, dropped because of its CRC or length
     unknown   one cycle: a packet dropped because of its type
 
@@ -147,7 +147,7 @@ class PacketReceiver(Module):
 
     def __init__(self, link: LinkInterface, packets: dict[int, tuple]) -> None:
         self.stb = Signal()
-        self.type = Signal(8)
+        self.kind = Signal(8)
         self.corrupt = Signal()
         self.unknown = Signal()
         size = max(map(words_of, packets.values()))
@@ -172,12 +172,12 @@ class PacketReceiver(Module):
             begins.eq(link.rt_rx_stb & link.rt_rx_start),
             If(
                 link.rt_rx_stb,
-                checksum.start.eq(link.rt_rx_start), checksum.type.eq(word[:8]),
+                checksum.start.eq(link.rt_rx_start), checksum.kind.eq(word[:8]),
                 checksum.stb.eq(1), checksum.data.eq(word),
             ),
         ]
         start = {
-            kind: [receiving.eq(1), self.type.eq(kind), left.eq(words_of(fields)), at.eq(0)]
+            kind: [receiving.eq(1), self.kind.eq(kind), left.eq(words_of(fields)), at.eq(0)]
             for kind, fields in packets.items()
         }
         store = Case(at, {n: payload[WORD * n: WORD * (n + 1)].eq(word) for n in range(size)})
@@ -186,7 +186,7 @@ class PacketReceiver(Module):
             # The length of a write is known from its `extra`; what is not sent of the data is 0.
             take += [
                 If(
-                    (self.type == WRITE) & (at == EXTRA_AT),
+                    (self.kind == WRITE) & (at == EXTRA_AT),
                     payload[-WORD:].eq(0),
                     left.eq(1 + word[0]),
                     If(word > EXTRA_MAX, self.corrupt.eq(1), receiving.eq(0), counted.eq(1)),

@@ -68,12 +68,12 @@ class Reader(Module):
                 If(
                     (state == _WAIT) & receiver.stb,
                     If(
-                        (receiver.type == READ_REPLY) & (event["number"] == number),
+                        (receiver.kind == READ_REPLY) & (event["number"] == number),
                         cri.i_timestamp.eq(event["time"]), cri.i_data.eq(event["data"]),
                         self.timed_out.eq(0), status.eq(0), state.eq(_IDLE),
                     ),
                     If(
-                        (receiver.type == READ_NO_EVENT) & (none["number"] == number),
+                        (receiver.kind == READ_NO_EVENT) & (none["number"] == number),
                         self.timed_out.eq(0), status.eq(none["status"][:4] & ~I_WAIT), state.eq(_IDLE),
                     ),
                 ),

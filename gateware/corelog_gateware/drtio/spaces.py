@@ -52,7 +52,7 @@ class SpaceRequester(Module):
                 *expire,
                 If(sent, state.eq(_WAIT)),
                 If(
-                    (state == _WAIT) & receiver.stb & (receiver.type == SPACE) & (reply["number"] == number),
+                    (state == _WAIT) & receiver.stb & (receiver.kind == SPACE) & (reply["number"] == number),
                     self.space.eq(reply["events"]), self.timed_out.eq(0), self.done.eq(1), state.eq(_IDLE),
                 ),
                 If(~self.up, self.space.eq(SPACE_UNREACHABLE), self.timed_out.eq(0), self.done.eq(1), state.eq(_IDLE)),

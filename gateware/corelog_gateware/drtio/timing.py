@@ -51,6 +51,6 @@ class TimeSender(Module):
                 cycles != 0,
                 cycles.eq(cycles + 1),
                 If(cycles == ECHO_CYCLES_MAX, cycles.eq(0)),
-                If(receiver.stb & (receiver.type == ECHO), self.echo_cycles.eq(cycles), cycles.eq(0)),
+                If(receiver.stb & (receiver.kind == ECHO), self.echo_cycles.eq(cycles), cycles.eq(0)),
             ),
         ]

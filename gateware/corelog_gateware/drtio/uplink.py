@@ -55,11 +55,11 @@ class Uplink(LinkRegisters):
         # # #
 
         # An echo goes back in the very cycle, or not at all, so that its way has always the same length.
-        sender.add(ECHO, receiver.stb & (receiver.type == ECHO))
+        sender.add(ECHO, receiver.stb & (receiver.kind == ECHO))
 
         time_loaded = Signal()
         self.comb += [
-            tsc.load.eq(receiver.stb & (receiver.type == SET_TIME)),
+            tsc.load.eq(receiver.stb & (receiver.kind == SET_TIME)),
             tsc.load_value.eq(receiver.fields[SET_TIME]["time"]),
             self.time_loaded.w.eq(time_loaded),
         ]
