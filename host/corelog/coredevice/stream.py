@@ -78,10 +78,19 @@ class Subscription:
                 yield self.tracker.feed(batch)
             while (items := await self._read()) is not None:
                 if items:
-                    if isinstance(items[-1], Records) and items[-1].last_body() == LAST_WORD:
+                    checked = self.tracker.feed(items)
+                    if _last_body(checked) == LAST_WORD:
                         self.restarting.set()
-                    yield self.tracker.feed(items)
+                    yield checked
         except ProtocolError as exc:
             raise DeviceError(f"record stream: {exc}") from exc
         except TimeoutError as exc:
             raise TimeoutError(str(exc) or f"nothing from the device for {self._silence:g} s") from None
+
+
+def _last_body(items: list[Item | Forgotten]) -> bytes | None:
+    """Text of the last record of the core device itself."""
+    for item in reversed(items):
+        if isinstance(item, Records) and int(item.words[0, 8]) & 0xFF == 0:
+            return item.last_body()
+    return None

@@ -216,3 +216,23 @@ async def test_subscribing_to_an_old_device_says_not_supported() -> None:
             async with AsyncMgmt(device.host, device.port) as c:
                 with pytest.raises(NotSupported):
                     await c.subscribe()
+
+
+async def test_only_the_core_device_says_that_the_stream_will_end() -> None:
+    async with FakeDevice() as device, AsyncMgmt(device.host, device.port) as c:
+        device.add_satellite(2)
+        stream = await c.subscribe()
+
+        async def read_to(body: str) -> None:
+            async for batch in stream:
+                if any(isinstance(f, Record) and f.body == body for f in flat(batch)):
+                    return
+
+        device.write(Level.INFO, "satman", "restarting", 2)
+        async with asyncio.timeout(10):
+            await read_to("restarting")
+            assert not stream.restarting.is_set()
+            device.write(Level.INFO, "runtime", "restarting", more=True)
+            device.write(Level.INFO, "satman", "at the same time", 2)
+            await read_to("at the same time")
+        assert stream.restarting.is_set()
