@@ -5,8 +5,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.coredevice.requests import DeviceError
 from corelog_gateware.simulator.addresses import free_address
 from corelog_gateware.simulator.board import Board, BoardError
+from support.board_program import corelog_board, refusal
 from support.conditions import eventually
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(600)]
@@ -22,34 +21,10 @@ pytestmark = [pytest.mark.board, pytest.mark.timeout(600)]
 ERASED = b"\xff" * 65536
 
 
-@asynccontextmanager
-async def corelog_board(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The command that people type; killed at the end if it still runs."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "corelog.frontend.board", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
 async def first_line(process: asyncio.subprocess.Process, timeout: float = 500.0) -> str:
     assert process.stdout is not None
     async with asyncio.timeout(timeout):
         return (await process.stdout.readline()).decode()
-
-
-async def refusal(*arguments: str) -> tuple[int, list[str]]:
-    """Exit status and lines on standard error of a board that must not start; nothing on standard output."""
-    async with corelog_board(*arguments, "--quiet") as process:
-        async with asyncio.timeout(500.0):
-            out, errors = await process.communicate()
-    assert out == b""
-    assert process.returncode is not None
-    return process.returncode, errors.decode().splitlines()
 
 
 async def identity(address: str | None) -> tuple[int, int]:

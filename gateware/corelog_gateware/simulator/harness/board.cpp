@@ -40,13 +40,12 @@ template <class Soc>
 class Model final : public Board {
 public:
     explicit Model(const Setup &setup)
-        : setup_(setup), storage_(setup.storage), marks_(setup.marks), random_(setup.seed.value_or(0)),
+        : setup_(setup), marks_(setup.marks), random_(setup.seed.value_or(0)),
           vcd_left_(setup.vcd_cycles) {
         if (!setup.uart.empty()) {
             uart_ = fopen(setup.uart.c_str(), "we");
             if (!uart_) throw std::runtime_error("UART file " + setup.uart + ": " + strerror(errno));
         }
-        for (const auto &[key, value] : setup.configuration) storage_.set_default(key, value);
         power_up();
     }
 
@@ -98,7 +97,6 @@ private:
     std::unique_ptr<VerilatedContext> context_;
     std::unique_ptr<Soc> soc_;
     VerilatedVcdC *waveform_ = nullptr;
-    Storage storage_;
     Marks marks_;
     FILE *uart_ = nullptr;
     bool uart_written_ = false;
@@ -128,7 +126,7 @@ void Model<Soc>::power_up() {
     if (!setup_.vcd.empty()) open_waveform();
     soc_->identity_board_id = setup_.board_id;
     soc_->identity_entropy = random_word();
-    soc_->storage_data = storage_.read(0);
+    soc_->storage_data = setup_.storage.read(0);
     // The first evaluation runs the initial blocks; only then is the memory ours to fill.
     soc_->clk = 0;
     soc_->eval();
@@ -281,9 +279,9 @@ void Model<Soc>::watch_pads() {
             if (setup_.network) setup_.network->board_ready();
         }
     }
-    if (soc_->storage_program) storage_.program(soc_->storage_address, soc_->storage_value);
-    if (soc_->storage_erase) storage_.erase();
-    soc_->storage_data = storage_.read(soc_->storage_address);
+    if (soc_->storage_program) setup_.storage.program(soc_->storage_address, soc_->storage_value);
+    if (soc_->storage_erase) setup_.storage.erase();
+    soc_->storage_data = setup_.storage.read(soc_->storage_address);
 }
 
 // What eval() comes down to after its first call in a program without assertions and messages: the rest of it, mostly

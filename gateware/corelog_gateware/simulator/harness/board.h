@@ -13,14 +13,15 @@
 namespace corelog {
 
 class Network;
+class Storage;
 
 // What makes a board this one. References and pointers must outlive it.
 struct Setup {
     unsigned number;                         // 0: core device, n: satellite n
     const std::vector<Segment> &firmware;
     Network *network;                        // only the core device's
-    std::string storage, uart, vcd, marks;   // files; empty: none (storage: memory)
-    std::map<std::string, std::string> configuration;  // written to a store that lacks these keys
+    Storage &storage;
+    std::string uart, vcd, marks;            // files; empty: none
     uint64_t board_id;
     std::optional<uint64_t> seed;            // of the entropy register; default: the operating system's randomness
     uint64_t vcd_start, vcd_cycles;

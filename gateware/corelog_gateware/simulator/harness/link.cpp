@@ -31,8 +31,8 @@ void Chance::draw() {
     left_ = spared < 0x1p63 ? static_cast<uint64_t>(spared) : UINT64_MAX;
 }
 
-// A damaged symbol is no valid code in half of the cases, else another symbol, a K symbol for a D symbol or the other way
-// round in a quarter of these.
+// A damaged symbol is no valid code in half of the cases, else another symbol; in a quarter of these a K symbol for a D
+// symbol or the other way round.
 uint32_t Pipe::damage(uint32_t word) {
     for (unsigned byte = 0; byte < 2; byte++) {
         if (!corrupt_.happens()) continue;

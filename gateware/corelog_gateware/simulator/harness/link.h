@@ -37,8 +37,8 @@ private:
     uint64_t left_ = UINT64_MAX;
 };
 
-// One direction: what the sender's pads show in cycle t is in the receiver's registers in cycle t + LATENCY. Words go in
-// blocks of LATENCY cycles, so that both boards can run that long without each other.
+// One direction: what the sender's pads show in cycle t is in the receiver's registers in cycle t + LATENCY. Words go
+// in blocks of LATENCY cycles, so that both boards can run that long without each other.
 class Pipe {
 public:
     static constexpr unsigned LATENCY = 64;

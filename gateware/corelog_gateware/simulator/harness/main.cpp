@@ -93,8 +93,8 @@ static void report(const Options &options, Tree &tree, const Network &network, c
             Count(network.frames_out()), Count(network.dropped()), Count(network.malformed()));
     for (size_t n = 1; n < tree.size(); n++) {
         const Pipe &down = tree.pipe(n, Tree::DOWN), &up = tree.pipe(n, Tree::UP);
-        fprintf(stderr, "board %zu: %llu resets; its link: %llu words down (%llu symbols corrupted, %llu words dropped), "
-                        "%llu up (%llu, %llu)\n",
+        fprintf(stderr, "board %zu: %llu resets; its link: %llu words down (%llu symbols corrupted, %llu words "
+                        "dropped), %llu up (%llu, %llu)\n",
                 n, Count(tree.board(n).resets()), Count(down.words()), Count(down.corrupted()), Count(down.dropped()),
                 Count(up.words()), Count(up.corrupted()), Count(up.dropped()));
     }

@@ -8,8 +8,8 @@
 namespace corelog {
 
 // Lines: `mark CYCLE VALUE` (firmware wrote identity.mark), `error CYCLE` (an RTIO error, or several in one cycle,
-// arose), `ttl CYCLE VALUE` (the TTL pads changed to VALUE, bit n is pad n), `frame CYCLE LENGTH` (first byte of a frame
-// left the MAC), `ready CYCLE`, `reset CYCLE CAUSE`, `off CYCLE`, `on CYCLE`. The cycles of all boards are the same.
+// arose), `ttl CYCLE VALUE` (the TTL pads changed to VALUE, bit n is pad n), `frame CYCLE LENGTH` (first byte of a
+// frame left the MAC), `ready CYCLE`, `reset CYCLE CAUSE`, `off CYCLE`, `on CYCLE`. All boards count the same cycles.
 class Marks {
 public:
     explicit Marks(const std::string &path) {

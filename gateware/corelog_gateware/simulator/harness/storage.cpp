@@ -57,26 +57,38 @@ Storage::~Storage() {
     if (fd_ >= 0) close(fd_);
 }
 
-void Storage::set_default(const std::string &key, const std::string &value) {
-    bool found = false;
-    uint32_t at = 0;
-    while (at + 4 <= SIZE) {
-        uint32_t size = uint32_t(bytes_[at]) << 24 | bytes_[at + 1] << 16 | bytes_[at + 2] << 8 | bytes_[at + 3];
+// The last value of `key`, and where the records end; false if the store is damaged.
+bool Storage::scan(const std::string &key, std::string &value, uint32_t &end) const {
+    for (end = 0; end + 4 <= SIZE;) {
+        const uint8_t *at = bytes_ + end;
+        uint32_t size = uint32_t(at[0]) << 24 | at[1] << 16 | at[2] << 8 | at[3];
         if (size == UINT32_MAX) break;
-        if (size < 5 || size > SIZE - at) return;
-        const char *record = reinterpret_cast<const char *>(bytes_) + at + 4;
-        size_t length = strnlen(record, size - 4);
-        // A record without value removes the key.
-        if (key.compare(0, std::string::npos, record, length) == 0) found = size > 5 + length;
-        at += size;
+        if (size < 5 || size > SIZE - end) return false;
+        std::string record(reinterpret_cast<const char *>(at) + 4, size - 4);
+        size_t nul = record.find('\0');
+        if (nul == std::string::npos) return false;
+        if (record.compare(0, nul, key) == 0) value = record.substr(nul + 1);
+        end += size;
     }
-    if (found) return;
-    size_t size = 4 + key.size() + 1 + value.size();
-    if (size > SIZE - at) throw std::runtime_error("the configuration store has no room for the key " + key);
+    return true;
+}
+
+std::string Storage::get(const std::string &key) const {
+    std::string value;
+    uint32_t end;
+    return scan(key, value, end) ? value : "";
+}
+
+void Storage::put(const std::string &key, const std::string &value) {
+    std::string old;
+    uint32_t at;
+    if (!scan(key, old, at)) return;
     std::string record = key + std::string(1, '\0') + value;
-    for (unsigned i = 0; i < 4; i++) program(static_cast<uint16_t>(at + i), static_cast<uint8_t>(size >> (24 - 8 * i)));
-    for (size_t i = 0; i < record.size(); i++)
-        program(static_cast<uint16_t>(at + 4 + i), static_cast<uint8_t>(record[i]));
+    uint32_t size = static_cast<uint32_t>(4 + record.size());
+    if (size > SIZE - at) throw std::runtime_error("the configuration store has no room for the key " + key);
+    for (int shift = 24; shift >= 0; shift -= 8)
+        program(static_cast<uint16_t>(at++), static_cast<uint8_t>(size >> shift));
+    for (char c : record) program(static_cast<uint16_t>(at++), static_cast<uint8_t>(c));
 }
 
 void Storage::erase() { memset(bytes_, 0xff, SIZE); }

@@ -20,11 +20,15 @@ public:
     void program(uint16_t address, uint8_t value) { bytes_[address] &= value; }
     void erase();
 
-    // Set configuration key `key` if the store has no value for it; the store's format is firmware/config/src/store.rs.
-    // Throws std::runtime_error if there is no room. A damaged store is left as it is: the firmware says so.
-    void set_default(const std::string &key, const std::string &value);
+    // Values of configuration keys, in the store's format (firmware/config/src/store.rs); empty: there is none. `put`
+    // throws std::runtime_error if there is no room. In a damaged store nothing is found and nothing put: the firmware
+    // says so.
+    std::string get(const std::string &key) const;
+    void put(const std::string &key, const std::string &value);
 
 private:
+    bool scan(const std::string &key, std::string &value, uint32_t &end) const;
+
     uint8_t *bytes_ = nullptr;
     int fd_ = -1;
 };

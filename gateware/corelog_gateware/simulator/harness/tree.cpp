@@ -30,13 +30,23 @@ static size_t threads_for(const Options &options, size_t boards) {
 }
 
 // Destination n is n boards down the first ports; see docs/drtio.md for the format.
-static std::string chain_routing_table() {
+static std::string chain_routing_table(size_t satellites) {
     constexpr size_t RANKS = 32;
     std::string table(256 * RANKS, '\xff');
-    for (size_t destination = 0; destination < RANKS; destination++)
+    for (size_t destination = 0; destination <= satellites; destination++)
         for (size_t rank = 0; rank <= destination; rank++)
             table[destination * RANKS + rank] = rank < destination ? 1 : 0;
     return table;
+}
+
+// Without a table the core device takes its satellites for a star. A table that a user wrote stays; one of ours, for a
+// chain of another length, does not.
+static void set_routes(Storage &storage, const Options &options) {
+    std::string present = storage.get("routing_table");
+    bool ours = present.empty();
+    for (size_t n = 1; n <= MAX_SATELLITES; n++) ours = ours || present == chain_routing_table(n);
+    std::string wanted = options.chain ? chain_routing_table(options.satellites) : "";
+    if (ours && present != wanted) storage.put("routing_table", wanted);
 }
 
 Tree::Tree(const Options &options, Network &network) {
@@ -57,18 +67,18 @@ void Tree::add(const Options &options, size_t number, Network *network) {
     const char *variant = number ? "sim-satellite" : options.satellites ? "sim-master" : "sim";
     auto made = models().find(variant);
     if (made == models().end()) throw std::runtime_error(std::string("this program has no model ") + variant);
+    auto node = std::make_unique<Node>();
+    node->storage.reset(new Storage(numbered(options.storage, number)));
+    if (!number && options.satellites) set_routes(*node->storage, options);
     Setup setup{
-        static_cast<unsigned>(number), number ? satellite_firmware_ : firmware_, network,
-        numbered(options.storage, number), numbered(options.uart, number), numbered(options.vcd, number),
-        numbered(options.marks, number), {}, options.board_id.value_or(hash(options.address)), options.seed,
+        static_cast<unsigned>(number), number ? satellite_firmware_ : firmware_, network, *node->storage,
+        numbered(options.uart, number), numbered(options.vcd, number), numbered(options.marks, number),
+        options.board_id.value_or(hash(options.address)), options.seed,
         options.vcd_start, options.vcd_cycles, options.verbose};
-    // Without a table the core device takes its satellites for a star.
-    if (!number && options.chain) setup.configuration["routing_table"] = chain_routing_table();
     if (number) {
         setup.board_id = hash(std::to_string(setup.board_id) + "." + std::to_string(number));
         if (setup.seed) *setup.seed = hash(std::to_string(*setup.seed) + "." + std::to_string(number));
     }
-    auto node = std::make_unique<Node>();
     node->board = made->second(setup);
     if (number) {
         node->before = options.chain ? number - 1 : 0;
@@ -94,8 +104,8 @@ void Tree::add(const Options &options, size_t number, Network *network) {
     nodes_.push_back(std::move(node));
 }
 
-// Runs a board for a block if there is one that may: its neighbours have done all that it has, so what they sent has come.
-// `finished`: all boards are where they shall be.
+// Runs a board for a block if there is one that may: its neighbours have done all that it has, so what they sent has
+// come. `finished`: all boards are where they shall be.
 bool Tree::run_one(uint64_t until, bool &finished) {
     finished = true;
     for (auto &node : nodes_) {

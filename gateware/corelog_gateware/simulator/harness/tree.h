@@ -11,6 +11,7 @@
 #include "image.h"
 #include "link.h"
 #include "options.h"
+#include "storage.h"
 
 namespace corelog {
 
@@ -39,6 +40,7 @@ public:
 
 private:
     struct Node {
+        std::unique_ptr<Storage> storage;
         std::unique_ptr<Board> board;
         size_t before = 0;
         std::unique_ptr<Pipe> pipes[2];  // of the link to the board before
