@@ -70,7 +70,9 @@ impl<'a> Scan<'a> {
 
     fn retained_here(&self) -> Option<u64> {
         match &self.passed {
-            Some((lane, found)) => Some(self.view.retained_before(*lane, found) + u64::from(*lane == RETAINED)),
+            Some((lane, found)) => {
+                Some(self.view.retained_before(*lane, found).wrapping_add(u64::from(*lane == RETAINED)))
+            }
             None => self.retained,
         }
     }
