@@ -30,6 +30,8 @@ const ECHOES: u32 = 8;
 const ECHO_TRIES: u32 = 20;
 /// Longest time for a neighbour to load the time.
 const SYNC: Duration = Duration::from_secs(10);
+/// How long nothing is sent for the other end to see the link go down.
+pub const SILENCE: Duration = Duration::from_millis(20);
 /// Pause before a link that could not be brought up is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -162,9 +164,14 @@ pub async fn run(port: usize) -> ! {
                 }
                 set_up(port, false);
                 registers::reset(port);
-                match routing::changes() == routes {
-                    true => info!("[{PORT}#{port}] link is down"),
-                    false => info!("[{PORT}#{port}] the way here changed, link starts anew"),
+                if routing::changes() == routes {
+                    info!("[{PORT}#{port}] link is down");
+                } else {
+                    // The board behind has to forget, too.
+                    info!("[{PORT}#{port}] the way here changed, link starts anew");
+                    link.enable(false);
+                    Timer::after(SILENCE).await;
+                    link.enable(true);
                 }
                 continue;
             }

@@ -3,14 +3,24 @@
 //! Each neighbour, and each service of this board, has at most one frame waiting for a link, and links take them in
 //! turn: who floods waits for himself.
 
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use corelog_board::drtio::Link;
 use corelog_device::aux::{self, Frame};
 use corelog_device::{ports, routing};
 use corelog_proto::aux::Packet;
 
+/// Frames passed on upstream, modulo 2^32.
+static FRAMES: AtomicU32 = AtomicU32::new(0);
+
+pub fn frames() -> u32 {
+    FRAMES.load(Relaxed)
+}
+
 /// Passes a frame of a downstream neighbour on to the core device.
 pub async fn upstream(_port: usize, frame: &Frame) {
     aux::send(Link::Uplink, frame).await;
+    FRAMES.store(frames().wrapping_add(1), Relaxed);
 }
 
 /// Passes a frame from upstream on to the board behind the port of `hop`. If that is not possible, a call is answered

@@ -23,7 +23,12 @@ pub async fn run() -> ! {
                 debug::flood(debug::Flood { level, body_length: body_length.into(), count, warn_every, interval })
                     .await;
             }
-            Debug::Measure { count } => bench::run(count, async |_: &mut [u32]| ()).await,
+            Debug::Measure { count } => bench::run(count, links).await,
         }
     }
+}
+
+async fn links(samples: &mut [u32]) {
+    crate::bench::upstream(samples).await;
+    crate::bench::forwarding(samples).await;
 }

@@ -7,6 +7,7 @@
 #![no_main]
 #![deny(unsafe_code)]
 
+mod bench;
 mod calls;
 mod forward;
 mod late;

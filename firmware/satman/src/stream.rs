@@ -1,5 +1,7 @@
 //! This board's log on its way upstream.
 
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use corelog_board::drtio::Link;
 use corelog_board::{clock, memory};
 use corelog_device::aux::{self, Frame};
@@ -25,6 +27,13 @@ pub enum Said {
 
 /// What was said and not yet heard. What finds no room here is said again.
 static SAID: Channel<CriticalSectionRawMutex, Said, 8> = Channel::new();
+
+/// Whether the core device has all there is.
+static UP_TO_DATE: AtomicBool = AtomicBool::new(false);
+
+pub fn is_up_to_date() -> bool {
+    UP_TO_DATE.load(Relaxed)
+}
 
 pub fn say(said: Said) {
     // As above.
@@ -64,6 +73,8 @@ impl Service {
     /// Waits until there is something to do.
     async fn wait(&mut self) -> Option<Said> {
         let deadline = self.sender.deadline();
+        let more = self.stream.as_ref().is_none_or(|stream| logger::read(|logs| stream.ready(&own(logs), &[])));
+        UP_TO_DATE.store(!more && self.sender.pending() == 0, Relaxed);
         // Records wait where they are while there is no room: what comes next then is an acknowledgement, or its time.
         let room = self.sender.is_open() && WINDOW - self.sender.pending() >= 2 * MAX_FRAME_BYTES;
         let news = async {

@@ -6,7 +6,7 @@ use corelog_board::drtio::{uplink as registers, Link};
 use corelog_board::rtio;
 use corelog_device::aux::{self, Frame};
 use corelog_device::record::{error, info};
-use corelog_device::{config, routing, time_axis};
+use corelog_device::{config, ports, routing, time_axis};
 use corelog_proto::aux::{self as packets, Packet, Route};
 use embassy_time::{Duration, Timer};
 
@@ -15,8 +15,6 @@ use crate::{calls, forward};
 
 /// How often the state is looked at. A neighbour waits 100 ms for the acknowledgement of a time.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long nothing is sent after the uplink was down, so that the other end sees it go down, too, and begins anew.
-const SILENCE: Duration = Duration::from_millis(20);
 
 /// Follows the state of the uplink for ever.
 #[embassy_executor::task]
@@ -45,8 +43,9 @@ pub async fn run() -> ! {
         time_axis::set_synchronised(false);
         routing::clear();
         calls::forget();
+        // The other end shall see the link go down, too, and begin anew.
         link.enable(false);
-        Timer::after(SILENCE).await;
+        Timer::after(ports::SILENCE).await;
     }
 }
 
