@@ -80,6 +80,14 @@ class Tree(Module):
             else:
                 self.port(register, csr.status)
 
+    def add_link(self, end: int, phys: list[Record]) -> LinkLayer:
+        """The link layer at an end; while aux<end> is high it sends aux bytes wherever there is room."""
+        link = LinkLayer(phys[end])
+        self.submodules += link
+        self.port(f"aux{end}", link.aux_tx_stb, driven=True)
+        self.comb += link.aux_tx_data.eq(0x5A)
+        return link
+
     def add_board(self, n: int, phys: list[Record]) -> None:
         pad, event = Signal(), OutputInterface(32, 8, 3)
         output, loop = ttl.Output(pad), ttl.Input(pad)
@@ -100,9 +108,9 @@ class Tree(Module):
         ports = []
         for k, (upper, place, _) in enumerate(LINKS):
             if upper == n:
-                link = LinkLayer(phys[2 * k])
+                link = self.add_link(2 * k, phys)
                 port = Port(link, core.tsc, CLK_FREQ, credits=n == 0)
-                self.submodules += link, port
+                self.submodules += port
                 self.registers(f"port{n}{place}", port)
                 ports.append(port)
         routing = Routing(core.cri, [port.cri for port in ports], root=n == 0)
@@ -112,9 +120,9 @@ class Tree(Module):
             for name, *_ in routing.cri.layout:
                 self.port(f"cri_{name}", getattr(routing.cri, name), driven=name in CRI_DRIVEN)
         else:
-            link = LinkLayer(phys[next(2 * k + 1 for k, (_, _, lower) in enumerate(LINKS) if lower == n)])
+            link = self.add_link(next(2 * k + 1 for k, (_, _, lower) in enumerate(LINKS) if lower == n), phys)
             uplink = Uplink(link, core.tsc, routing.cri)
-            self.submodules += link, uplink
+            self.submodules += uplink
             self.registers(f"uplink{n}", uplink)
 
 
@@ -253,10 +261,12 @@ class Boards:
             self.until(f"uplink{lower}_time_loaded", 1)
             self.pulse(f"uplink{lower}_time_loaded_re")
 
-    def start(self, margin: int = 8 * 500) -> None:
-        """Everything as firmware has it in operation."""
+    def start(self, margin: int = 8 * 500, aux: bool = False) -> None:
+        """Everything as firmware has it in operation; with `aux`, the rest of every link is full of aux bytes."""
         self.run(300)
         self.enable()
+        for end in range(2 * len(LINKS)):
+            self.set(f"aux{end}", aux)
         self.route()
         self.synchronise()
         for place in range(2):

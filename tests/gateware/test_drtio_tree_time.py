@@ -12,10 +12,11 @@ def offsets(boards: Boards) -> list[int]:
     return [counter - counters[0] for counter in counters[1:]]
 
 
+@pytest.mark.parametrize("aux", [False, True])
 @pytest.mark.parametrize("latency", [1, 2, 37, 64, 101])
-def test_all_counters_are_equal_in_every_cycle_through_one_two_and_three_links(latency: int) -> None:
+def test_all_counters_are_equal_in_every_cycle_through_one_two_and_three_links(latency: int, aux: bool) -> None:
     with Boards((latency, latency)) as boards:
-        boards.start()
+        boards.start(aux=aux)
         for _ in range(20):
             assert offsets(boards) == [0] * 4
             boards.run(17)
