@@ -38,7 +38,7 @@ from corelog_gateware.rtio.phy import ttl
 from support import verilated
 
 CLK_FREQ = 2_000_000
-LANES, DEPTH = 8, 8
+LANES, DEPTH = 8, 24  # deeper than the uplinks' queues, so that a board could be overrun
 LATENCY = 64
 # (upper board, its port, lower board) of every link.
 LINKS = ((0, 0, 1), (1, 0, 2), (2, 0, 3), (0, 1, 4))

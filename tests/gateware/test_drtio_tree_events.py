@@ -5,6 +5,9 @@ import random
 import pytest
 from drtio_bench import BOARDS, DEPTH, UNDERFLOW, UNREACHABLE, Boards, channel
 
+# The first of these tests compiles the tree.
+pytestmark = pytest.mark.timeout(300)
+
 MARGIN = 8 * 500
 SATELLITES = range(1, BOARDS)
 FAILURES = ("write_underflow", "write_overflow", "write_unreachable")
@@ -102,7 +105,7 @@ def test_a_full_lane_far_away_stalls_the_core_device_until_there_is_room_and_los
         assert first < boards.now() < first + 8 * 1200, "it waited for the first event, and not much longer"
         # Other boards have room, the one in question again some.
         assert boards.write(channel(0, 2), last, 100) == 0
-        boards.run(4000)
+        boards.run(200 * DEPTH + 2000)
         assert sorted(seen.values[0] for seen in boards.seen()) == [*range(DEPTH + 1), 100]
         assert failures(boards) == {}
 
@@ -114,7 +117,7 @@ def test_an_event_that_waits_for_room_until_it_is_too_late_is_an_underflow() -> 
         for n in range(DEPTH):
             assert boards.write(channel(2, 2), first + 8 * 1000 + n * 8, n) == 0
         # It goes into the same lane, being later, but its time comes before there is room, for it needs the margin.
-        late = first + 8 * 1000 + 8 * 20
+        late = first + 8 * 1000 + 8 * (DEPTH + 10)
         assert boards.write(channel(2, 2), late, 99) == UNDERFLOW
         assert late - MARGIN <= boards.now() <= late - MARGIN + 8 * 5
         boards.run(2000)

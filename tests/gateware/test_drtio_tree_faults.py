@@ -14,6 +14,9 @@ from drtio_bench import (
     channel,
 )
 
+# The first of these tests compiles the tree.
+pytestmark = pytest.mark.timeout(300)
+
 SATELLITES = range(1, BOARDS)
 ENDS = [(f"port{upper}{place}", f"uplink{lower}") for upper, place, lower in LINKS]
 

@@ -5,6 +5,9 @@ import random
 import pytest
 from drtio_bench import BOARDS, NO_EVENT, OVERFLOW, READ_UNREACHABLE, READ_WAIT, Boards, channel
 
+# The first of these tests compiles the tree.
+pytestmark = pytest.mark.timeout(300)
+
 SENSITIVITY, SAMPLE = 2, 3
 GRACE = 2000  # cycles, 1 ms
 FAR = 2**63 - 8

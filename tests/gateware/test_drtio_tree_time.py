@@ -5,6 +5,9 @@ import random
 import pytest
 from drtio_bench import BOARDS, LINKS, Boards, channel
 
+# The first of these tests compiles the tree.
+pytestmark = pytest.mark.timeout(300)
+
 
 def offsets(boards: Boards) -> list[int]:
     """Satellites' counters minus the core device's, mu."""
