@@ -309,3 +309,44 @@ fn flooding_origins_share_evenly_and_the_core_device_keeps_half() {
         assert!((8..=12).contains(&(relayed * 100 / all)), "{bytes:?}");
     }
 }
+
+#[test]
+fn records_that_come_again_in_another_session_are_taken_once() {
+    let mut relays = [relay(3)];
+    let mut satellite = ring(1);
+    for end in [20, 50, 50, 60] {
+        write(&mut satellite, end);
+        let own = Own::new(&satellite, None, at(0));
+        relays[0].restart();
+        forward(&mut relays[0], &mut Stream::upstream(3, None, &own), &own);
+    }
+    let ring = ring(100);
+    let own = Own::new(&ring, None, at(0));
+    let mut stream = subscribe(&OLDEST, &own, &relays);
+    assert_eq!(drain(&mut stream, &own, &relays)[2..], ["3: boot 1 0..60", "3: records 0..60"]);
+}
+
+#[test]
+fn what_a_satellite_told_of_and_never_sent_is_lost_when_its_next_boot_comes() {
+    let mut relays = [relay(3)];
+    let mut satellite = ring(1);
+    write(&mut satellite, 300);
+    let satellites = Own::new(&satellite, None, at(0));
+    let mut upstream = Stream::upstream(3, None, &satellites);
+    let mut part = [0; 2000];
+    let fill = upstream.fill(&satellites, &[], &mut part);
+    let (mut assembler, mut bytes) = (Assembler::new(), &part[..fill.bytes]);
+    while let Some(taken) = assembler.next(&mut bytes).expect("a stream") {
+        relays[0].take(&taken);
+    }
+    let come = relays[0].cursor().expect("a boot").seq;
+    assert!(come > 0 && come < 300);
+    let ring = ring(100);
+    let own = Own::new(&ring, None, at(0));
+    let mut stream = subscribe(&OLDEST, &own, &relays);
+    drain(&mut stream, &own, &relays);
+    pass_boot(&mut relays[0], 2, 1);
+    let most = 300 - come;
+    let lost = format!("3: lost {come}..300, at most {most}");
+    assert_eq!(drain(&mut stream, &own, &relays), [&lost, "3: boot 2 0..1", "3: records 0..1"]);
+}
