@@ -13,11 +13,13 @@ from typing import Any
 from corelog import device_db
 from corelog.coredevice.exceptions import CoreException
 from corelog.frontend.common import CommandError, command
-from corelog.language.arguments import Arguments, DefaultMissing
-from corelog.language.datasets import LocalDatasets
-from corelog.language.devices import DeviceError, Devices
-from corelog.language.environment import Managers, is_public_experiment
+from corelog.language.arguments import CancelledArgsError, DefaultMissing
+from corelog.language.datasets import LocalDatasetDB
+from corelog.language.devices import DeviceError, LocalDeviceDB
+from corelog.language.environment import is_public_experiment
+from corelog.language.managers import DatasetManager, DeviceManager, Managers
 from corelog.language.offline import OfflineCCB, OfflineScheduler
+from corelog.language.terminal import TerminalArgumentManager
 from sipyco import common_args, pyon
 
 
@@ -87,30 +89,35 @@ def find_experiment(module: ModuleType, class_name: str | None, path: str) -> ty
     return offered[0][1]
 
 
-def run(args: argparse.Namespace) -> LocalDatasets:
+def run(args: argparse.Namespace) -> DatasetManager:
     """Runs the experiment that the command line names; returns its datasets."""
-    arguments = Arguments(parse_arguments(args.arguments))
+    submitted = parse_arguments(args.arguments)
     database = device_db.load(args.device_db)
-    datasets = LocalDatasets(stored_datasets(Path(args.dataset_db)))
+    datasets = DatasetManager(stored_datasets(Path(args.dataset_db)))
+    arguments = TerminalArgumentManager(submitted)
     experiment_class = find_experiment(load_module(args.file), args.class_name, args.file)
-    expid = {"file": args.file, "class_name": args.class_name, "arguments": parse_arguments(args.arguments)}
-    with Devices(database, {"scheduler": OfflineScheduler(expid), "ccb": OfflineCCB()}) as devices:
+    expid = {"file": args.file, "class_name": args.class_name, "arguments": submitted}
+    with DeviceManager(LocalDeviceDB(database),
+                       {"scheduler": OfflineScheduler(expid), "ccb": OfflineCCB()}) as devices:
         experiment = experiment_class(Managers(devices, datasets, arguments, {}))
-        arguments.check_unused()
+        arguments.check_unprocessed_arguments()
         experiment.prepare()
-        experiment.run()
+        try:
+            experiment.run()
+        finally:
+            devices.notify_run_end()
         experiment.analyze()
     return datasets
 
 
-def stored_datasets(path: Path) -> dict[str, tuple[Any, dict[str, Any]]]:
+def stored_datasets(path: Path) -> LocalDatasetDB:
     """The persistent datasets of a master's database; none if there is no file. Raises CommandError."""
     if not path.exists():
-        return {}
+        return LocalDatasetDB()
     from corelog.language import dataset_db  # loads a library that most runs do not need
 
     try:
-        return dataset_db.load(path)
+        return LocalDatasetDB(dataset_db.load(path))
     except dataset_db.DatasetDBError as error:
         raise CommandError(str(error)) from error
 
@@ -122,15 +129,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     common_args.init_logger_from_args(args)
     try:
         datasets = run(args)
-    except (device_db.DeviceDBError, DeviceError, CoreException, DefaultMissing) as error:
+    except (device_db.DeviceDBError, DeviceError, CoreException, DefaultMissing, CancelledArgsError) as error:
         raise CommandError(str(error)) from error
     if args.hdf5 is not None:
         from corelog.language import results  # the same
 
         results.write(Path(args.hdf5), datasets)
     else:
-        for key, value in sorted(datasets.values.items()):
-            print(f"{key}: {value}")
+        for key, entry in sorted(datasets.local.items()):
+            print(f"{key}: {entry.value}")
     return 0
 
 

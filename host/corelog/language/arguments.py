@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from corelog.language.units import scale_of
 from sipyco import pyon
+
+__all__ = ["BooleanValue", "CancelledArgsError", "DefaultMissing", "EnumerationValue", "NoDefault", "NumberValue",
+           "PYONValue", "StringValue"]
 
 
 class NoDefault:
@@ -47,6 +50,15 @@ class Processor:
         return description
 
 
+def scale_or_unit(scale: float | None, unit: str) -> float:
+    """`scale`, or if that is None the factor of the unit. Raises ValueError if the unit is not known."""
+    if scale is None:
+        scale = scale_of(unit) if unit else 1.0
+    if scale is None:
+        raise ValueError(f"unit {unit!r} is unknown: give its scale")
+    return scale
+
+
 class PYONValue(Processor):
     """Any value that PYON can hold; submitted as PYON text."""
 
@@ -54,7 +66,12 @@ class PYONValue(Processor):
         self._default = default
 
     def process(self, value: Any) -> Any:
-        return pyon.decode(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        try:
+            return pyon.decode(value)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{value!r} is not PYON text: {error}") from None
 
     def describe(self) -> dict[str, Any]:
         description = super().describe()
@@ -94,36 +111,39 @@ class NumberValue(Processor):
 
     unit, scale: how clients show it (`unit="ms"` implies scale 1e-3); values are always in base units. step, precision:
     of the clients' input field. min, max: bounds, inclusive. type: "int", "float" or "auto", which is int if precision
-    is 0 and step and scale are whole numbers.
+    is 0, scale is 1 and step is a whole number.
     """
 
     def __init__(self, default: Any = NoDefault, unit: str = "", *, scale: float | None = None,
                  step: float | None = None, min: float | None = None, max: float | None = None, precision: int = 2,
                  type: str = "auto", ndecimals: int | None = None):
-        if scale is None:
-            scale = scale_of(unit) if unit else 1.0
-            if scale is None:
-                raise ValueError(f"unit {unit!r} is unknown: give its scale")
+        scale = scale_or_unit(scale, unit)
         if type not in ("auto", "int", "float"):
             raise ValueError(f'type {type!r} is none of "auto", "int", "float"')
         self.unit, self.scale, self.min, self.max, self.type = unit, scale, min, max, type
         self.step = scale / 10.0 if step is None else step
         self.precision = precision if ndecimals is None else ndecimals  # ndecimals: its name in old experiments
-        whole = self.precision == 0 and all(float(x).is_integer() for x in (self.step, scale))
+        whole = self.precision == 0 and scale == 1 and float(self.step).is_integer()
         self._is_int = type == "int" or (type == "auto" and whole)
-        super().__init__(default)
+        # Not judged by min and max: the experiment's author may know better than its users.
+        self._default = NoDefault if default is NoDefault else self._number(default)
 
     def process(self, value: Any) -> float:
+        number = self._number(value)
+        # Clients multiply what the user sees by scale, which may round beyond the bound.
+        slack = 1e-9 * abs(number)
+        if self.min is not None and number + slack < self.min:
+            raise ValueError(f"{number} is below the minimum {self.min}")
+        if self.max is not None and number - slack > self.max:
+            raise ValueError(f"{number} is above the maximum {self.max}")
+        return number
+
+    def _number(self, value: Any) -> float:
         if isinstance(value, bool | str) or not hasattr(value, "__float__"):
             raise ValueError(f"{value!r} is not a number")
         if self._is_int and value != int(value):
             raise ValueError(f"{value!r} is not a whole number")
-        number = int(value) if self._is_int else float(value)
-        if self.min is not None and number < self.min:
-            raise ValueError(f"{number} is below the minimum {self.min}")
-        if self.max is not None and number > self.max:
-            raise ValueError(f"{number} is above the maximum {self.max}")
-        return number
+        return int(value) if self._is_int else float(value)
 
     def describe(self) -> dict[str, Any]:
         return {**super().describe(), "unit": self.unit, "scale": self.scale, "step": self.step, "min": self.min,
@@ -137,31 +157,3 @@ class StringValue(Processor):
         if not isinstance(value, str):
             raise ValueError(f"{value!r} is not a string")
         return value
-
-
-class Arguments:
-    """The submitted arguments of one experiment; knows which of them it asked for."""
-
-    def __init__(self, submitted: Mapping[str, Any]):
-        self._submitted = dict(submitted)
-        self._asked: set[str] = set()
-
-    def get(self, key: str, processor: Processor, group: str | None = None, tooltip: str | None = None) -> Any:
-        """The processed value, or the default. Raises DefaultMissing or ValueError, naming the argument."""
-        self._asked.add(key)
-        if key not in self._submitted:
-            try:
-                return processor.default()
-            except DefaultMissing:
-                raise DefaultMissing(f"argument {key!r} has no default: give {key}=VALUE") from None
-        try:
-            return processor.process(self._submitted[key])
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"argument {key!r}: {error}") from None
-
-    def check_unused(self) -> None:
-        """Raises AttributeError if something was submitted that the experiment does not ask for."""
-        unused = sorted(set(self._submitted) - self._asked)
-        if unused:
-            known = ", ".join(sorted(self._asked)) or "none"
-            raise AttributeError(f"the experiment has no argument {', '.join(map(repr, unused))} (it has: {known})")

@@ -252,3 +252,7 @@ class _Sequential:
 parallel = _Parallel()
 interleave = parallel
 sequential = _Sequential()
+
+WORDS = ("kernel", "portable", "rpc", "host_only", "now_mu", "at_mu", "delay_mu", "delay", "parallel", "interleave",
+         "sequential")
+"""What experiments and kernels use of this module."""

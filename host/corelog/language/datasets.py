@@ -1,73 +1,140 @@
-"""Datasets of an experiment that runs without a master."""
+"""The datasets of one run: what it sets, broadcasts and reads.
+
+Every change of a broadcast dataset goes to the dataset database at once, as a mod (see sipyco.sync_struct) of the
+structure key -> (persist, value, metadata).
+"""
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+import logging
+from typing import Any, NamedTuple, Protocol
 
 from corelog.language.timeline import MuTime
+from sipyco.sync_struct import Notifier, process_mod
+
+logger = logging.getLogger(__name__)
 
 
-class LocalDatasets:
-    """Holds what the experiment sets; `values` are its datasets by name, `archive` those that belong in results.
+class DatasetDB(Protocol):
+    """The datasets of all: the master's, reached through a worker's pipe, or LocalDatasetDB."""
 
-    Source of datasets set elsewhere: `stored`, name -> (value, metadata).
-    """
+    def get(self, key: str) -> Any: ...
+    def get_metadata(self, key: str) -> dict[str, Any]: ...
+    def update(self, mod: dict[str, Any]) -> None: ...
 
-    def __init__(self, stored: dict[str, tuple[Any, dict[str, Any]]] | None = None):
-        self._stored = dict(stored or {})
-        self.values: dict[str, Any] = {}
-        self.metadata: dict[str, dict[str, Any]] = {}
-        self.archive: set[str] = set()
-        self.read: dict[str, Any] = {}
-        """What the experiment read of others' datasets with archiving on."""
 
-    def set(self, key: str, value: Any, metadata: dict[str, Any], *, broadcast: bool, persist: bool,
-            archive: bool) -> None:
-        self.values[key] = int(value) if isinstance(value, MuTime) else value
-        self.metadata[key] = metadata
+class Entry(NamedTuple):
+    value: Any
+    metadata: dict[str, Any]
+
+
+class DatasetManager:
+    """`local`: what the run sets for its results; `archive`: what it read of others' datasets with archiving on."""
+
+    def __init__(self, ddb: DatasetDB):
+        self.ddb = ddb
+        self.local: dict[str, Entry] = {}
+        self.archive: dict[str, Entry] = {}
+        self._broadcast = Notifier({})
+        self._broadcast.publish = ddb.update
+
+    def set(self, key: str, value: Any, metadata: dict[str, Any] | None = None, broadcast: bool = False,
+            persist: bool = False, archive: bool = True) -> None:
+        """`persist` implies `broadcast`. Raises what the database raises if it does not take the value."""
+        if not isinstance(key, str):
+            raise TypeError(f"the name of a dataset is a string, not {key!r}")
+        entry = Entry(_plain(value), dict(metadata or {}))
+        if key in self.archive:
+            logger.warning("dataset %r was read before it was set; the results' archive keeps the value that was read",
+                           key)
+        if broadcast or persist:
+            # An entry that the database refuses is none of ours either.
+            previous = self._broadcast.raw_view.get(key)
+            try:
+                self._broadcast[key] = (persist, *entry)
+            except BaseException:
+                if previous is None:
+                    del self._broadcast.raw_view[key]
+                else:
+                    self._broadcast.raw_view[key] = previous
+                raise
+        elif key in self._broadcast.raw_view:
+            del self._broadcast[key]
         if archive:
-            self.archive.add(key)
+            self.local[key] = entry
+        else:
+            self.local.pop(key, None)
 
-    def _own(self, key: str) -> Any:
-        if key not in self.values:
+    def _container(self, key: str) -> Any:
+        """The dataset to be changed in place: the value itself, or its Notifier if it is broadcast."""
+        if key in self._broadcast.raw_view:
+            return self._broadcast[key][1]
+        if key not in self.local:
             raise KeyError(f"cannot change dataset {key!r}: this experiment has not set it")
-        return self.values[key]
+        return self.local[key].value
 
     def mutate(self, key: str, index: Any, value: Any) -> None:
-        target = self._own(key)
-        if isinstance(index, tuple) and not hasattr(target, "shape"):
-            for step in index[:-1]:
-                target = target[_slice(step)]
-            index = index[-1]
-        elif isinstance(index, tuple) and not any(isinstance(i, slice) for i in index):
-            index = tuple(_slice(i) for i in index)
-        target[_slice(index)] = value
+        """Sets an element. A tuple of numbers is slice(*index), a tuple of tuples one slice for each dimension."""
+        if isinstance(index, tuple):
+            nested = any(isinstance(part, tuple) for part in index)
+            index = tuple(map(_slice, index)) if nested else slice(*index)
+        self._container(key)[index] = _plain(value)
 
     def append_to(self, key: str, value: Any) -> None:
-        target = self._own(key)
-        if not isinstance(target, list):
-            raise TypeError(f"dataset {key!r} is a {type(target).__name__}; only lists can be appended to")
-        target.append(int(value) if isinstance(value, MuTime) else value)
+        """Appends an element to a list."""
+        container = self._container(key)
+        raw = container.raw_view if isinstance(container, Notifier) else container
+        if not isinstance(raw, list):
+            raise TypeError(f"dataset {key!r} is a {type(raw).__name__}; only lists can be appended to")
+        container.append(_plain(value))
 
-    def get(self, key: str, *, archive: bool) -> Any:
-        if key in self.values:
-            return self.values[key]
-        if key not in self._stored:
-            raise KeyError(f"no dataset {key!r}")
-        value = self._stored[key][0]
+    def get(self, key: str, archive: bool = False) -> Any:
+        """The run's own value, or the database's. Raises KeyError."""
+        if key in self.local:
+            return self.local[key].value
+        value = self.ddb.get(key)
         if archive:
-            self.read[key] = copy.deepcopy(value)
+            self.archive[key] = Entry(copy.deepcopy(value), self.ddb.get_metadata(key))
         return value
 
     def get_metadata(self, key: str) -> dict[str, Any]:
-        if key in self.metadata:
-            return self.metadata[key]
-        if key not in self._stored:
+        if key in self.local:
+            return self.local[key].metadata
+        return self.ddb.get_metadata(key)
+
+    def write_hdf5(self, file: Any) -> None:
+        """Adds the groups `datasets` and `archive` to an open HDF5 file. Raises TypeError, once all else is written."""
+        from corelog.language import results  # loads a library that not every run needs
+
+        results.write_datasets(file, self)
+
+
+class LocalDatasetDB:
+    """The dataset database of a run without a master: starts from `stored`, changes nothing outside."""
+
+    def __init__(self, stored: dict[str, tuple[Any, dict[str, Any]]] | None = None):
+        self._data = {key: (True, value, metadata) for key, (value, metadata) in (stored or {}).items()}
+
+    def _entry(self, key: str) -> tuple[bool, Any, dict[str, Any]]:
+        if key not in self._data:
             raise KeyError(f"no dataset {key!r}")
-        return self._stored[key][1]
+        return self._data[key]
+
+    def get(self, key: str) -> Any:
+        return copy.deepcopy(self._entry(key)[1])
+
+    def get_metadata(self, key: str) -> dict[str, Any]:
+        return copy.deepcopy(self._entry(key)[2])
+
+    def update(self, mod: dict[str, Any]) -> None:
+        process_mod(self._data, copy.deepcopy(mod))
+
+
+def _plain(value: Any) -> Any:
+    """A time of a kernel becomes the int it stands for."""
+    return int(value) if isinstance(value, MuTime) else value
 
 
 def _slice(index: Any) -> Any:
-    """ARTIQ lets a tuple (start, stop[, step]) stand for a slice."""
     return slice(*index) if isinstance(index, tuple) else index

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
 from corelog.language.arguments import NoDefault, Processor
 from corelog.language.core import host_only, rpc
+
+__all__ = ["EnvExperiment", "Experiment", "HasEnvironment"]
 
 
 class DeviceSource(Protocol):
@@ -14,16 +19,18 @@ class DeviceSource(Protocol):
 
 
 class DatasetSource(Protocol):
-    def set(self, key: str, value: Any, metadata: dict[str, Any], *, broadcast: bool, persist: bool,
+    def set(self, key: str, value: Any, metadata: dict[str, Any], broadcast: bool, persist: bool,
             archive: bool) -> None: ...
     def mutate(self, key: str, index: Any, value: Any) -> None: ...
     def append_to(self, key: str, value: Any) -> None: ...
-    def get(self, key: str, *, archive: bool) -> Any: ...
+    def get(self, key: str, archive: bool) -> Any: ...
     def get_metadata(self, key: str) -> dict[str, Any]: ...
 
 
 class ArgumentSource(Protocol):
     def get(self, key: str, processor: Processor, group: str | None, tooltip: str | None) -> Any: ...
+    def get_interactive(self, requests: Sequence[tuple[str, Processor, str | None, str | None]],
+                        title: str) -> dict[str, Any]: ...
 
 
 class Managers(NamedTuple):
@@ -43,12 +50,13 @@ class HasEnvironment:
 
     def __init__(self, managers_or_parent: Any, *args: Any, **kwargs: Any):
         self.children: list[HasEnvironment] = []
-        self._managers: Managers
+        self.__managers: Managers
         if isinstance(managers_or_parent, HasEnvironment):
             managers_or_parent.register_child(self)
-            self._managers = managers_or_parent._managers
+            # The defaults that a part sets are its own affair.
+            self.__managers = managers_or_parent.__managers._replace(scheduler_defaults={})
         else:
-            self._managers = Managers(*managers_or_parent)
+            self.__managers = Managers(*managers_or_parent)
         self.__in_build = True
         self.build(*args, **kwargs)
         self.__in_build = False
@@ -58,11 +66,10 @@ class HasEnvironment:
 
     @host_only
     def call_child_method(self, method: str, *args: Any, **kwargs: Any) -> None:
-        """Calls a method of every part that has it, depth first."""
+        """Calls a method of every part that has it, in the order in which they were made."""
         for child in self.children:
             if callable(getattr(child, method, None)):
                 getattr(child, method)(*args, **kwargs)
-            child.call_child_method(method, *args, **kwargs)
 
     def build(self, *args: Any, **kwargs: Any) -> None:
         """To be overridden: asks for devices and arguments. No hardware access here."""
@@ -74,29 +81,51 @@ class HasEnvironment:
         """An argument's processed value; only in build()."""
         if not self.__in_build:
             raise TypeError("arguments are available in build() only")
-        return self._managers.arguments.get(key, processor, group, tooltip)
+        return self.__managers.arguments.get(key, processor, group, tooltip)
 
     @host_only
     def setattr_argument(self, key: str, processor: Processor, group: str | None = None,
                          tooltip: str | None = None) -> None:
         """Sets the attribute `key` to the argument of that name."""
-        setattr(self, key, self.get_argument(key, processor, group, tooltip))
+        self.__set_invariant(key, self.get_argument(key, processor, group, tooltip))
+
+    def __set_invariant(self, key: str, value: Any) -> None:
+        setattr(self, key, value)
+        self.kernel_invariants = getattr(self, "kernel_invariants", set()) | {key}
+
+    @contextmanager
+    def interactive(self, title: str = "") -> Iterator[Any]:
+        """Asks the user for arguments during a run.
+
+            with self.interactive("Alignment") as asked:
+                asked.setattr_argument("position", NumberValue(0))
+            print(asked.position)
+
+        At the end of the block the run waits until the user has answered. Raises CancelledArgsError if the user
+        cancels.
+        """
+        requests: list[tuple[str, Processor, str | None, str | None]] = []
+        asked = SimpleNamespace(setattr_argument=lambda key, processor, group=None, tooltip=None: requests.append(
+            (key, processor, group, tooltip)))
+        yield asked
+        del asked.setattr_argument
+        vars(asked).update(self.__managers.arguments.get_interactive(requests, title))
 
     # Devices
 
     @host_only
     def get_device_db(self) -> dict[str, Any]:
-        return self._managers.devices.get_device_db()
+        return self.__managers.devices.get_device_db()
 
     @host_only
     def get_device(self, key: str) -> Any:
         """The driver of a device. Raises DeviceError."""
-        return self._managers.devices.get(key)
+        return self.__managers.devices.get(key)
 
     @host_only
     def setattr_device(self, key: str) -> None:
         """Sets the attribute `key` to the driver of the device of that name."""
-        setattr(self, key, self.get_device(key))
+        self.__set_invariant(key, self.get_device(key))
 
     # Datasets
 
@@ -106,24 +135,24 @@ class HasEnvironment:
                     archive: bool = True) -> None:
         """Sets a dataset. `broadcast` shows it to clients, `persist` keeps it too, `archive`: in the results."""
         hints = {"unit": unit, "scale": scale, "precision": precision}
-        self._managers.datasets.set(key, value, {k: v for k, v in hints.items() if v is not None},
-                                    broadcast=broadcast, persist=persist, archive=archive)
+        self.__managers.datasets.set(key, value, {k: v for k, v in hints.items() if v is not None},
+                                     broadcast, persist, archive)
 
     @rpc(flags={"async"})
     def mutate_dataset(self, key: str, index: Any, value: Any) -> None:
         """Sets an element; index: int, slice, or a tuple of them for each dimension."""
-        self._managers.datasets.mutate(key, index, value)
+        self.__managers.datasets.mutate(key, index, value)
 
     @rpc(flags={"async"})
     def append_to_dataset(self, key: str, value: Any) -> None:
         """Appends an element to a list dataset."""
-        self._managers.datasets.append_to(key, value)
+        self.__managers.datasets.append_to(key, value)
 
     @rpc
     def get_dataset(self, key: str, default: Any = NoDefault, archive: bool = True) -> Any:
         """A dataset's value. Without default, KeyError if there is none."""
         try:
-            return self._managers.datasets.get(key, archive=archive)
+            return self.__managers.datasets.get(key, archive)
         except KeyError:
             if default is NoDefault:
                 raise
@@ -133,7 +162,7 @@ class HasEnvironment:
     def get_dataset_metadata(self, key: str, default: Any = NoDefault) -> Any:
         """A dataset's unit, scale and precision, as far as given."""
         try:
-            return self._managers.datasets.get_metadata(key)
+            return self.__managers.datasets.get_metadata(key)
         except KeyError:
             if default is NoDefault:
                 raise
@@ -151,7 +180,7 @@ class HasEnvironment:
                                flush: bool | None = None) -> None:
         """Defaults that clients offer for this experiment's submission."""
         given = {"priority": priority, "pipeline_name": pipeline_name, "flush": flush}
-        self._managers.scheduler_defaults.update({k: v for k, v in given.items() if v is not None})
+        self.__managers.scheduler_defaults.update({k: v for k, v in given.items() if v is not None})
 
 
 class Experiment:
@@ -159,6 +188,9 @@ class Experiment:
 
     `prepare` and `analyze` overlap with the runs of other experiments and must not touch hardware.
     """
+
+    argument_ui: str | None = None
+    """Name of the user interface that clients shall use for the arguments instead of their own."""
 
     def prepare(self) -> None:
         """Computations before `run`."""
@@ -178,7 +210,11 @@ class EnvExperiment(Experiment, HasEnvironment):
         self.call_child_method("prepare")
 
 
+def is_experiment(value: Any) -> bool:
+    """Whether an object is a class of experiments that can be run."""
+    return isinstance(value, type) and issubclass(value, Experiment) and value not in (Experiment, EnvExperiment)
+
+
 def is_public_experiment(name: str, value: Any) -> bool:
-    """Whether a module's attribute is an experiment to be offered: a class of Experiment without leading underscore."""
-    return (isinstance(value, type) and issubclass(value, Experiment) and value not in (Experiment, EnvExperiment)
-            and not name.startswith("_"))
+    """Whether a module's attribute is an experiment to be offered: its name has no leading underscore."""
+    return is_experiment(value) and not name.startswith("_")

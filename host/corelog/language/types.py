@@ -17,9 +17,9 @@ class KernelType:
         return self.name + (f"({', '.join(map(repr, self.parameters))})" if self.parameters else "")
 
 
-TNone, TBool, TInt32, TInt64, TFloat, TStr, TBytes, TByteArray, TList, TArray, TTuple, TRange32, TRange64 = (
+TNone, TBool, TInt32, TInt64, TFloat, TStr, TBytes, TByteArray, TList, TArray, TTuple, TRange32, TRange64, TVar = (
     KernelType(name) for name in ("TNone", "TBool", "TInt32", "TInt64", "TFloat", "TStr", "TBytes", "TByteArray",
-                                  "TList", "TArray", "TTuple", "TRange32", "TRange64"))
+                                  "TList", "TArray", "TTuple", "TRange32", "TRange64", "TVar"))
 
 __all__ = ["TArray", "TBool", "TByteArray", "TBytes", "TFloat", "TInt32", "TInt64", "TList", "TNone", "TRange32",
-           "TRange64", "TStr", "TTuple"]
+           "TRange64", "TStr", "TTuple", "TVar"]

@@ -10,13 +10,17 @@ import pytest
 
 from corelog.coredevice.core import Core
 from corelog.coredevice.ttl import TTLOut
-from corelog.language.devices import DeviceError, Devices, DummyDevice
+from corelog.language.devices import DeviceError, DeviceManager, DummyDevice, LocalDeviceDB
 
 made: list[str] = []
 
 
+def manager(database: dict[str, Any], virtual: dict[str, Any] | None = None, **options: Any) -> DeviceManager:
+    return DeviceManager(LocalDeviceDB(database), virtual, **options)
+
+
 class Driver:
-    def __init__(self, dmgr: Devices, name: str, fails: bool = False, close_fails: bool = False):
+    def __init__(self, dmgr: DeviceManager, name: str, fails: bool = False, close_fails: bool = False):
         if fails:
             raise ArithmeticError("no laser")
         self.name, self.close_fails = name, close_fails
@@ -42,13 +46,13 @@ def local(**arguments: Any) -> dict[str, Any]:
 
 
 def test_alias_and_equal_descriptions_share_one_driver() -> None:
-    devices = Devices({"a": local(name="x"), "b": "a", "c": "b", "d": local(name="x"), "e": local(name="y")})
+    devices = manager({"a": local(name="x"), "b": "a", "c": "b", "d": local(name="x"), "e": local(name="y")})
     assert devices.get("a") is devices.get("c") is devices.get("d")
     assert devices.get("e") is not devices.get("a")
 
 
 def test_drivers_are_closed_last_first_and_a_failing_one_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING), Devices({n: local(name=n, close_fails=n == "b") for n in "abc"}) as devices:
+    with caplog.at_level(logging.WARNING), manager({n: local(name=n, close_fails=n == "b") for n in "abc"}) as devices:
         for name in "abc":
             devices.get(name)
     assert made == ["c", "b", "a"]
@@ -57,7 +61,7 @@ def test_drivers_are_closed_last_first_and_a_failing_one_stops_no_other(caplog: 
 
 def test_virtual_and_dummy_devices_need_no_driver() -> None:
     scheduler = object()
-    devices = Devices({"nothing": {"type": "dummy"}}, {"scheduler": scheduler})
+    devices = manager({"nothing": {"type": "dummy"}}, {"scheduler": scheduler})
     assert devices.get("scheduler") is scheduler
     assert isinstance(devices.get("nothing"), DummyDevice)
 
@@ -73,12 +77,12 @@ def test_virtual_and_dummy_devices_need_no_driver() -> None:
 ])
 def test_device_that_cannot_be_had_is_named_with_the_reason(entry: Any, text: str) -> None:
     with pytest.raises(DeviceError, match=text):
-        Devices({"x": entry}).get("x")
+        manager({"x": entry}).get("x")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("artiq") is not None, reason="uses ARTIQ's drivers where it is installed")
 def test_device_database_of_artiq_gets_our_drivers() -> None:
-    devices = Devices({
+    devices = manager({
         "core": {"type": "local", "module": "artiq.coredevice.core", "class": "Core",
                  "arguments": {"host": "192.0.2.1", "ref_period": 1e-9, "analyzer_proxy": "core_analyzer",
                                "target": "rv32g", "satellite_cpu_targets": {}}},
@@ -88,3 +92,27 @@ def test_device_database_of_artiq_gets_our_drivers() -> None:
     assert isinstance(devices.get("ttl0"), TTLOut) and devices.get("ttl0").core is devices.get("core")
     with pytest.raises(DeviceError, match="device 'dds': its driver cannot be loaded"):
         devices.get("dds")
+
+
+def test_submission_overrides_arguments_of_the_devices_it_names() -> None:
+    database = {"a": local(name="x"), "b": local(name="x"), "c": {"type": "local", "module": "lab_drivers",
+                                                                 "class": "Driver"}}
+    devices = manager(database, overrides={"a": {"name": "other"}, "c": {"name": "new"}})
+    assert [devices.get(name).name for name in "abc"] == ["other", "x", "new"]
+    assert database["a"]["arguments"] == {"name": "x"}
+
+
+def test_end_of_run_is_told_to_every_driver_that_wants_to_know() -> None:
+    class Proud(Driver):
+        def notify_run_end(self) -> None:
+            made.append(f"told {self.name}")
+            if self.close_fails:
+                raise ArithmeticError("stuck")
+
+    sys.modules["lab_drivers"].Driver = Proud  # type: ignore[attr-defined]
+    devices = manager({n: local(name=n, close_fails=n == "a") for n in "abc"})
+    for name in "ab":
+        devices.get(name)
+    with pytest.raises(ArithmeticError, match="stuck"):
+        devices.notify_run_end()
+    assert made == ["told a", "told b"]
