@@ -182,6 +182,15 @@ def test_a_lost_question_about_room_is_asked_again_after_a_millisecond_and_count
         works(boards)
 
 
+def test_an_answer_about_room_that_comes_too_late_is_not_taken_for_that_of_the_next_question() -> None:
+    with Boards((1200, 1200)) as boards:  # there and back takes longer than a millisecond
+        boards.start()
+        assert boards.space("port00", 1) == 0
+        assert boards.space("port00", 200) == 0
+        boards.run(1)
+        assert boards.get("port00_space_timeouts") == 2
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_links_that_go_down_and_come_back_at_any_moment_leave_a_tree_that_works(seed: int) -> None:
     print(f"seed {seed}")

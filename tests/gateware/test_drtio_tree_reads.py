@@ -154,3 +154,16 @@ def test_reset_of_the_port_ends_a_read_at_once_and_its_answer_is_nobody_elses() 
         assert boards.get("cri_i_status") == READ_WAIT
         assert boards.end_read() == (NO_EVENT,)
         assert boards.get("port00_read_timeouts") == 0
+
+
+@pytest.mark.parametrize("cycles", [15, 30, 45, 60])
+def test_an_answer_on_its_way_is_not_taken_for_that_of_a_newer_read(cycles: int) -> None:
+    with Boards() as boards:
+        boards.start()
+        time = boards.now() + 8 * 2500
+        assert boards.write(channel(1, 1), time, 0, SAMPLE) == 0
+        boards.begin_read(channel(1, 1), FAR)
+        boards.run((time - boards.now()) // 8 + cycles)
+        timeout = time + 8 * 2000
+        assert boards.read(channel(1, 1), timeout) == (NO_EVENT,), "the event went to the read that was given up"
+        assert boards.now() > timeout
