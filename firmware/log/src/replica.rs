@@ -10,7 +10,8 @@ pub const REPLICA_MIN_WORDS: usize = 16 * MAX_FRAME_WORDS;
 
 /// Records of one boot, numbered by the board that wrote them. What it skips is lost, and told to readers as such.
 ///
-/// One writer; any number of readers, each with its own [`crate::Cursor`]. A quarter of the memory is the retained lane.
+/// One writer; any number of readers, each with its own [`crate::Cursor`]. A quarter of the memory is the retained
+/// lane.
 pub struct Replica<'a> {
     lanes: [&'a mut [u32]; 2],
     state: State,

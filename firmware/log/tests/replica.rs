@@ -1,4 +1,5 @@
-//! Another board's records with gaps, repetitions and evictions: what readers are told is true, and exact where it can be.
+//! Another board's records with gaps, repetitions and evictions: what readers are told is true, and exact where it can
+//! be.
 
 use corelog_log::{Cursor, Item, Level, Loss, Replica, Ring, View, REPLICA_MIN_WORDS};
 

@@ -3,8 +3,8 @@
 use corelog_log::{Recovered, Ring, View};
 use corelog_proto::stream::{Clock, Header};
 
-/// Heartbeats of the board's own log are due at multiples of this: well below the second that is promised, as the network
-/// takes its time too.
+/// Heartbeats of the board's own log are due at multiples of this: well below the second that is promised, as the
+/// network takes its time too.
 pub const HEARTBEAT_US: u64 = 800_000;
 
 /// One boot of an origin.

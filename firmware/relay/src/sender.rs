@@ -5,11 +5,12 @@ use corelog_proto::aux::MAX_LOG_BYTES;
 
 /// Most bytes under way, and the sensible size of a sender's memory.
 pub const WINDOW: usize = 6 * 1024;
-/// After how long without an acknowledgement everything unacknowledged is sent again; doubles up to [`LAST_TIMEOUT_US`].
+/// After how long without an acknowledgement everything unacknowledged is sent again; doubles up to
+/// [`LAST_TIMEOUT_US`].
 pub const FIRST_TIMEOUT_US: u64 = 50_000;
 const LAST_TIMEOUT_US: u64 = 400_000;
-/// So many equal acknowledgements after the first say that something was lost. (One alone may be the answer to something
-/// sent twice.)
+/// So many equal acknowledgements after the first say that something was lost. (One alone may be the answer to
+/// something sent twice.)
 const REPEATS: u8 = 2;
 
 /// Bytes to be sent in a LogData.
@@ -92,8 +93,8 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Lets `write` fill the free memory with the next bytes of the stream and tell how many, as long as there is room for
-    /// the longest frame and it fills in something. Nothing while no session is open.
+    /// Lets `write` fill the free memory with the next bytes of the stream and tell how many, as long as there is room
+    /// for the longest frame and it fills in something. Nothing while no session is open.
     pub fn fill(&mut self, mut write: impl FnMut(&mut [u8]) -> usize) {
         while self.is_open() {
             if self.wrap == 0 && self.memory.len() - self.end < MAX_FRAME_BYTES && self.start >= MAX_FRAME_BYTES {

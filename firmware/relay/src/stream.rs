@@ -106,7 +106,8 @@ impl<const N: usize> Stream<N> {
     /// Writes whole frames. `out` should hold at least [`corelog_log::MAX_FRAME_BYTES`]; where less is left nothing
     /// may fit, so that `more` does not mean that a frame was written. A bounded number of steps.
     ///
-    /// Every second call is the own log's first, the others are the relays' in turn; what one leaves free the next gets.
+    /// Every second call is the own log's first, the others are the relays' in turn; what one leaves free the next
+    /// gets.
     pub fn fill(&mut self, own: &Own<'_>, relays: &[Relay<'_>], out: &mut [u8]) -> Fill {
         let mut bytes = 0;
         if !self.header_sent {

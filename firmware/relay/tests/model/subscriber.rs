@@ -133,8 +133,8 @@ impl Subscriber {
                     return;
                 }
                 assert!(places.last().is_none_or(|last| last.boot_id < boot.boot_id), "boots in their order: {boot:?}");
-                // Who was there misses nothing of what follows, unless it was told that its boot is not known. Who comes
-                // anew may come late to two boots: the previous one and the one under way.
+                // Who was there misses nothing of what follows, unless it was told that its boot is not known. Who
+                // comes anew may come late to two boots: the previous one and the one under way.
                 let newcomer = places.is_empty() || boot.unknown_boot;
                 let late = std::mem::replace(self.late.entry(boot.origin).or_default(), newcomer && fresh);
                 assert!(newcomer || late || boot.start_seq == 0, "{boot:?} {places:?}");
