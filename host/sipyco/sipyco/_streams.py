@@ -11,6 +11,7 @@ READ_SIZE = 256 * 1024
 
 _BATCH_BYTES = 64 * 1024
 _BATCH_LINES = 256
+_BATCH_TIME = 0.001
 
 CLIENT_LINE_LIMIT = 100 * 1024 * 1024
 """Longest line a client accepts, in bytes."""
@@ -167,6 +168,8 @@ class Member(Protocol):
 class Fanout:
     """Gives lines to many outboxes, joined once for all of them, once per turn of the event loop.
 
+    Where lines come in every turn they wait up to a millisecond for each other: what many members cost is the sending.
+
     Who makes up what a new member gets first, or what stands for lines that were refused, must `flush` before: what
     was put until then is not to come after it.
     """
@@ -175,6 +178,7 @@ class Fanout:
         self._members: set[Member] = set()
         self._lines: list[bytes] = []
         self._bytes = 0
+        self._next = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
@@ -198,7 +202,7 @@ class Fanout:
         if self._loop is None:
             return  # never had a member
         if not self._lines:
-            self._loop.call_soon(self.flush)
+            self._loop.call_at(self._next, self.flush)  # at once if that is past
         self._lines.append(line)
         self._bytes += len(line)
         if self._bytes > _BATCH_BYTES or len(self._lines) >= _BATCH_LINES:
@@ -209,6 +213,8 @@ class Fanout:
         if self._lines:
             lines, self._lines, self._bytes = self._lines, [], 0
             data = b"".join(lines)
+            if self._loop is not None:
+                self._next = self._loop.time() + _BATCH_TIME
             for member in self._members:
                 member.take(lines, data)
 
