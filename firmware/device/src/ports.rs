@@ -6,6 +6,7 @@
 use core::cell::Cell;
 
 use corelog_board::drtio::{port as registers, Link, PORTS};
+use corelog_board::rtio;
 use corelog_proto::aux::{self as packets, Packet, Route};
 use critical_section::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
@@ -215,6 +216,7 @@ async fn set_time(port: usize) -> Result<(), &'static str> {
         shortest = shortest.into_iter().chain([echo]).min();
     }
     let echo = shortest.ok_or("no echo")?;
+    registers::set_underflow_margin(port, underflow_margin(port, echo));
     let deadline = Instant::now() + SYNC;
     while Instant::now() < deadline && Link::Port(port).rx_up() {
         ANSWERS[port].reset();
@@ -224,6 +226,19 @@ async fn set_time(port: usize) -> Result<(), &'static str> {
         }
     }
     Err("timeout")
+}
+
+/// How much time an event needs, in machine units, to the farthest destination behind `port` if every link on the way
+/// takes as long as this one.
+fn underflow_margin(port: usize, echo: u32) -> u32 {
+    // In coarse cycles: a packet, and one before it, at each board on the way; submitting, and the lanes' own margin.
+    const PASS_ON: u32 = 48;
+    const SUBMIT: u32 = 64;
+    let rank = routing::rank().map_or(0, usize::from);
+    let is_link = |hop: &&u8| !matches!(**hop, 0 | routing::NOWHERE);
+    let links = |destination| routing::path(destination).iter().skip(rank).take_while(is_link).count();
+    let farthest = routing::by_hop(port as u8 + 1).map(links).max().unwrap_or(1) as u32;
+    (farthest * (echo / 2 + PASS_ON) + SUBMIT) * rtio::MU_PER_COARSE
 }
 
 /// How many cycles an echo takes; `None` if no answer came.

@@ -13,8 +13,9 @@ use crate::tcp::Connection;
 
 /// Operations played before other tasks have their turn.
 const STEP: u32 = 16;
-/// Looks at the core in a wait before other tasks have their turn: a decision of the core takes a few cycles.
-const LOOKS: u32 = 8;
+/// Looks at the core in a wait before other tasks have their turn: a decision of the core takes a few cycles. That of a
+/// satellite, asked for its buffer space, takes the way there and back, a fraction of a turn of the others.
+const LOOKS: u32 = if drtio::PRESENT { 64 } else { 8 };
 
 /// How a program ended.
 pub enum Outcome {

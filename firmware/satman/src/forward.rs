@@ -34,3 +34,21 @@ pub async fn downstream(hop: u8, frame: &Frame) {
         aux::send(Link::Uplink, &Frame::of(&answer)).await;
     }
 }
+
+/// Tells the core device at once which destinations are lost when a port goes down; it would find out by itself, later.
+#[embassy_executor::task]
+pub async fn watch_ports() -> ! {
+    let mut changes = ports::watch();
+    let mut before = ports::up();
+    loop {
+        let up = changes.changed().await;
+        let lost = core::mem::replace(&mut before, up) & !up;
+        for port in (0..u32::BITS).filter(|port| lost >> port & 1 != 0) {
+            let rank = routing::rank().unwrap_or(0);
+            for destination in routing::by_hop(port as u8 + 1) {
+                let packet = Packet::Unreachable { destination, number: 0, rank };
+                aux::send(Link::Uplink, &Frame::of(&packet)).await;
+            }
+        }
+    }
+}

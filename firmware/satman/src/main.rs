@@ -36,6 +36,7 @@ fn services(spawner: Spawner) {
     spawner.spawn(expect_task(stream::run()));
     spawner.spawn(expect_task(uplink::receive()));
     spawner.spawn(expect_task(uplink::run()));
+    spawner.spawn(expect_task(forward::watch_ports()));
     for number in 0..PORTS {
         spawner.spawn(expect_task(port(number)));
         spawner.spawn(expect_task(port_frames(number)));

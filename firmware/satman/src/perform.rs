@@ -75,6 +75,9 @@ impl Performer {
     }
 
     async fn request(&mut self, request: Request<'_>) -> (Reply<'_>, Option<Then>) {
+        if !matches!(request.what, What::ConfigWrite { .. } | What::ChannelNames { .. }) {
+            self.parts.length = 0; // whoever sent parts has broken off
+        }
         let ok = match request.what {
             What::DestinationStatus => return (Reply::DestinationOk, None),
             What::ConfigRead { key } => return (self.begin_reading(key), None),

@@ -9,7 +9,6 @@ use corelog_proto::aux::Packet;
 use corelog_proto::stream;
 use corelog_relay::{Assembler, Receiver, Relay, Say, Taken};
 use embassy_futures::select::select;
-use embassy_futures::yield_now;
 use embassy_time::{Instant, Timer};
 use heapless::Vec;
 
@@ -17,8 +16,6 @@ use super::{Destination, DESTINATION_TASKS, MOST};
 
 /// Words that are kept of a boot of a satellite; of two boots they are.
 const BLOCK: usize = 32 * 1024;
-/// Frames of a satellite's stream that are taken before other tasks have their turn.
-const STEP: u32 = 4;
 
 /// The satellite's end of a log.
 struct Line {
@@ -79,7 +76,7 @@ pub fn cleared(index: usize) -> Option<(u32, u64)> {
 
 impl Destination {
     /// Takes a LogData.
-    pub async fn take_log(&self, session: u32, offset: u32, bytes: &[u8]) {
+    pub fn take_log(&self, session: u32, offset: u32, bytes: &[u8]) {
         let line = |logs: &mut Logs| {
             logs.lines.get_mut(self.index).map(|line| line.receiver.accept(session, offset, bytes, clock::now()))
         };
@@ -88,14 +85,9 @@ impl Destination {
             self.survey.heard();
         }
         let mut news = false;
-        for count in 1.. {
-            match with(|logs| self.take_frame(logs, &mut fresh)) {
-                Some(new) => news |= new,
-                None => break,
-            }
-            if count % STEP == 0 {
-                yield_now().await;
-            }
+        // One after the other, so that interrupts are held off by one only.
+        while let Some(new) = with(|logs| self.take_frame(logs, &mut fresh)) {
+            news |= new;
         }
         if news {
             logger::wake_clients();

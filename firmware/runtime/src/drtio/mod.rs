@@ -34,6 +34,10 @@ pub const MOST: usize = if PORTS == 0 { 0 } else { 16 };
 const PORT_TASKS: usize = if PORTS == 0 { 1 } else { PORTS };
 const DESTINATION_TASKS: usize = if MOST == 0 { 1 } else { MOST };
 
+/// Frames of a port that are taken before other tasks have their turn, however many there are: few enough that this board's
+/// own work goes on, and enough that a satellite gets its acknowledgements before it sends again.
+const FRAMES: u32 = 4;
+
 const ROUTING_TABLE: &str = "routing_table";
 const ROUTING_TABLE_BYTES: usize = 8192;
 
@@ -146,24 +150,33 @@ async fn run_port(port: usize) -> ! {
 
 #[embassy_executor::task(pool_size = PORT_TASKS)]
 async fn receive(port: usize) -> ! {
+    let mut taken = 0u32;
     let take = async |port: usize, frame: &Frame| {
-        if take(port, frame).await.is_none() {
+        if take(port, frame).is_none() {
             aux::unexpected(Link::Port(port));
         }
-        // One frame at a time, however many a satellite has: others have their turn.
-        yield_now().await;
+        taken = taken.wrapping_add(1);
+        if taken.is_multiple_of(FRAMES) {
+            yield_now().await;
+        }
     };
     ports::receive(port, take).await
 }
 
 /// Takes a frame from below; `None` if it makes no sense here.
-async fn take(port: usize, frame: &Frame) -> Option<()> {
+fn take(port: usize, frame: &Frame) -> Option<()> {
     let from = |number| find(number).filter(|destination| destination.port == port);
     match frame.packet()? {
         Packet::CallReply { destination, number, packet } => from(destination)?.calls.reply(number, packet),
-        Packet::Unreachable { destination, number, .. } => from(destination)?.calls.unreachable(number),
+        Packet::Unreachable { destination, number, .. } => {
+            let destination = from(destination)?;
+            destination.calls.unreachable(number);
+            if destination.is_up() {
+                destination.doubt();
+            }
+        }
         Packet::LogData { destination, session, offset, bytes } => {
-            from(destination)?.take_log(session, offset, bytes).await;
+            from(destination)?.take_log(session, offset, bytes);
         }
         Packet::LogUnknown { destination, session } => from(destination)?.log_unknown(session),
         _ => return None,
