@@ -12,6 +12,10 @@ BACKOFF_CAP = 60.0
 """Longest delay before a restart in seconds, unless the entry's retry_timer is longer."""
 
 
+SSL_DIR = "ARTIQ_SSL_DIR"
+"""Environment variable and placeholder: where this machine keeps its certificates."""
+
+
 class ConfigError(Exception):
     """An entry cannot be run as it is; the text says why."""
 
@@ -45,7 +49,9 @@ def is_controller(entry: Any) -> bool:
 
 def from_entry(name: str, entry: Mapping[str, Any], bind: str) -> ControllerConfig:
     """The configuration of an entry with its placeholders filled in. Raises ConfigError."""
-    values = {**entry, "name": name, "bind": bind, "ARTIQ_SSL_DIR": os.environ.get("ARTIQ_SSL_DIR", "")}
+    values = {**entry, "name": name, "bind": bind}
+    if SSL_DIR in os.environ:
+        values[SSL_DIR] = os.environ[SSL_DIR]
     host, port = entry.get("host"), entry.get("port")
     if not isinstance(host, str) or not isinstance(port, int):
         raise ConfigError("its host must be a string and its port a number")
@@ -75,7 +81,8 @@ def _fill(text: str, values: Mapping[str, Any]) -> str:
     try:
         return text.format_map(values)
     except KeyError as error:
-        raise ConfigError(f"{text!r} has the placeholder {{{error.args[0]}}}, but the entry no such field") from None
+        lack = f"{SSL_DIR} is not set in the environment" if error.args[0] == SSL_DIR else "the entry no such field"
+        raise ConfigError(f"{text!r} has the placeholder {{{error.args[0]}}}, but {lack}") from None
     except (AttributeError, IndexError, ValueError) as error:
         raise ConfigError(f"{text!r} has a placeholder that cannot be filled in: {error}") from None
 

@@ -153,7 +153,7 @@ class Controller:
         if await process.wait(0) is not None:
             return
         logger.warning("Controller %s did not terminate (%s); sending SIGTERM", self.config.name, problem)
-        process.signal(signal.SIGTERM)
+        process.ask_to_end()
         if await process.wait(limit) is not None:
             return
         logger.warning("Controller %s did not end after SIGTERM; killing it", self.config.name)

@@ -38,14 +38,21 @@ class ControllerManager:
         """Starts, restarts and stops what has to be. `local_address` stands for a missing host filter."""
         async with self._update:
             wanted = await self._wanted(database, local_address)
-            ended = [name for name, running in self._controllers.items() if wanted.get(name) != running.config]
-            stopping = [self._controllers.pop(name).stop() for name in ended]
-            for name, result in zip(ended, await asyncio.gather(*stopping, return_exceptions=True), strict=True):
+            changed = [name for name in {**self._controllers, **wanted}
+                       if name not in self._controllers or self._controllers[name].config != wanted.get(name)]
+            results = await asyncio.gather(*(self._replace(name, wanted.get(name)) for name in changed),
+                                           return_exceptions=True)
+            for name, result in zip(changed, results, strict=True):
                 if isinstance(result, BaseException):
                     logger.error("Controller %s could not be stopped", name, exc_info=result)
-            for name, config in wanted.items():
-                if name not in self._controllers:
-                    self._controllers[name] = Controller(config, self._throttle)
+
+    async def _replace(self, name: str, config: ControllerConfig | None) -> None:
+        """The others do not wait for a controller that takes its time to end."""
+        if (running := self._controllers.get(name)) is not None:
+            await running.stop()  # held until it is gone: whoever interrupts this can stop it again
+            del self._controllers[name]
+        if config is not None:
+            self._controllers[name] = Controller(config, self._throttle)
 
     async def _wanted(self, database: dict[str, Any], local_address: str) -> dict[str, ControllerConfig]:
         wanted = {}

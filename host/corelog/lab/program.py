@@ -2,26 +2,19 @@
 
 import asyncio
 import collections
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from corelog.children import Child
+
 LINES_KEPT = 400
 LINE_BYTES_MAX = 1 << 20
-PR_SET_PDEATHSIG = 1
 
 
 class ProgramError(Exception):
     """A program did not start, did not become ready, or ended when it should not have. The text says which and why."""
-
-
-def die_with_parent() -> None:
-    """Run in the child before exec: the kernel ends it when the parent dies, so that nothing is orphaned (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def executable(name: str) -> str:
@@ -46,6 +39,7 @@ class Program:
         self.env = env
         self.on_line = on_line
         self.lines: collections.deque[str] = collections.deque(maxlen=LINES_KEPT)
+        self._child: Child
         self.process: asyncio.subprocess.Process | None = None
         self._readers: list[asyncio.Task[None]] = []
         self._is_ready = asyncio.Event()
@@ -54,12 +48,12 @@ class Program:
         """Starts the process and returns when it is ready; ProgramError after ``timeout`` seconds or if it ended."""
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(self.env or {})}
         try:
-            self.process = await asyncio.create_subprocess_exec(
-                *self.argv, cwd=self.cwd, env=environment, stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=LINE_BYTES_MAX,
-                start_new_session=True, preexec_fn=die_with_parent)
+            self._child = await Child.start(
+                self.argv, cwd=self.cwd, env=environment, stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=LINE_BYTES_MAX)
         except OSError as error:
             raise ProgramError(f"{self.name} could not be started: {error}") from error
+        self.process = self._child.process
         assert self.process.stdout is not None and self.process.stderr is not None
         self._is_ready.clear()
         self._readers = [asyncio.create_task(self._read(stream))
@@ -122,9 +116,9 @@ class Program:
         """SIGTERM, and after ``timeout`` seconds SIGKILL to its whole process group. Returns the exit status."""
         if self.process is None:
             return None
-        self.signal(signal.SIGTERM)
+        self._child.ask_to_end()
         try:
             return await self.wait(timeout)
         except ProgramError:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self._child.kill()
             return await self.wait(timeout)

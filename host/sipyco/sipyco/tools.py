@@ -202,10 +202,11 @@ def atexit_register_coroutine(coro_fn: Callable[[], Coroutine[Any, Any, Any]], *
 
 
 class SignalHandler:
-    """Waits for the request to end the process: SIGINT (Ctrl-C), SIGTERM or, where it exists, SIGHUP."""
+    """Waits for the request to end the process: SIGINT (Ctrl-C), SIGTERM or, where they exist, SIGHUP and
+    SIGBREAK, which is how Windows programs ask each other."""
 
     _TEXTS = {"SIGINT": "Caught Ctrl-C, terminating...", "SIGTERM": "Caught SIGTERM, terminating...",
-              "SIGHUP": "Caught SIGHUP, terminating..."}
+              "SIGHUP": "Caught SIGHUP, terminating...", "SIGBREAK": "Caught SIGBREAK, terminating..."}
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._loop = loop

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from corelog.lab.program import die_with_parent
+from corelog.children import die_with_parent
 from corelog.testing.fakedevice import FakeDevice
 from sipyco.pc_rpc import AsyncioClient
 

@@ -249,18 +249,46 @@ async def test_output_does_not_block_a_controller_while_there_is_no_master(tmp_p
         await eventually(finished, 30, "4 MB of output without a master")
 
 
+async def test_controller_that_takes_long_to_end_holds_up_no_other(tmp_path: Path) -> None:
+    async with management(tmp_path) as system:
+        body = 'say("ERROR:up:" + sys.argv[0].rpartition("/")[2]); signal.pause()'
+        system.controller("slow", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+                                  'say("ERROR:slow:up")\nwhile True: time.sleep(100)', term_timeout=60.0)
+        system.controller("changed", body)
+        await system.start()
+        await system.seen("slow:up")
+        await system.seen("up:changed.py")
+        first = len(system.tap.entries)
+        slow = await system.status("slow")
+        del system.controllers["slow"]
+        system.controllers["changed"]["environment"] = {"X": "1"}
+        system.controller("added", body)
+        await system.rescan()
+        await system.seen("up:added.py", start=first)
+        await system.seen("up:changed.py", start=first)
+        assert (await system.status("slow"))["state"] == "ending"
+        # a manager that is told to end meanwhile forgets none of them
+        system.ctlmgr.signal(signal.SIGTERM)
+        os.kill(slow["pid"], signal.SIGKILL)
+        assert await system.ctlmgr.wait(20.0) == 0
+        await until_gone(slow["pid"])
+
+
 async def test_entries_that_cannot_be_run_are_explained_and_the_others_run(tmp_path: Path) -> None:
     async with management(tmp_path) as system:
         system.controller("good", 'say("ERROR:good:up"); signal.pause()')
         system.controller("unfilled", "", command="x {nothing}")
         system.controller("quotes", "", command="x 'unclosed")
         system.controller("timer", "", ping_timer="soon")
+        system.controller("secret", "", command="x {ARTIQ_SSL_DIR}/key")
         system.controller("elsewhere", 'say("ERROR:elsewhere:up")', host="192.0.2.1")
         system.controllers["no command"] = {"type": "controller", "host": system.address, "port": 1}
         await system.start()
         await system.seen("good:up")
         await system.seen("Controller unfilled cannot be run: 'x {nothing}' has the placeholder {nothing}, "
                           "but the entry no such field")
+        await system.seen("Controller secret cannot be run: 'x {ARTIQ_SSL_DIR}/key' has the placeholder "
+                          "{ARTIQ_SSL_DIR}, but ARTIQ_SSL_DIR is not set in the environment")
         await system.seen("Controller quotes cannot be run: its command")
         await system.seen("Controller timer cannot be run: its ping_timer is 'soon', not a positive number")
         for name in ("elsewhere", "no command"):
