@@ -15,7 +15,7 @@ ALLOWED = {
     "language": {"wire", "device_db", "coredevice"},
     "controllers": {"wire", "coredevice", "device_db"},
     "ctlmgr": {"device_db"},
-    "master": {"device_db"},
+    "master": {"device_db", "experiment", "language"},
     "lab": set(),
     "testing": {"wire", "coredevice", "device_db"},
 }

@@ -52,12 +52,15 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
     return arguments
 
 
-def load_module(path: str) -> ModuleType:
-    """The experiment file as a module; modules beside it can be imported. Raises CommandError."""
+def load_module(path: str, prefix: str = "file_import_") -> ModuleType:
+    """The experiment file as a module, named `prefix` and its name. Modules beside it can be imported.
+
+    Raises CommandError.
+    """
     file = Path(path).absolute()
     if not file.is_file():
         raise CommandError(f"experiment file {path} does not exist")
-    specification = importlib.util.spec_from_file_location(f"file_import_{file.stem}", file)
+    specification = importlib.util.spec_from_file_location(prefix + file.stem, file)
     if specification is None or specification.loader is None:
         raise CommandError(f"experiment file {path} is not a Python file (*.py)")
     module = importlib.util.module_from_spec(specification)

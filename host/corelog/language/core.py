@@ -16,6 +16,9 @@ from typing import Any, ParamSpec, Protocol, SupportsIndex, TypeVar, overload
 from corelog.language.timeline import MuTime, Timeline
 from corelog.language.transform import with_parallel_blocks
 
+__all__ = ["at_mu", "delay", "delay_mu", "host_only", "interleave", "kernel", "now_mu", "parallel", "portable", "rpc",
+           "sequential"]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -252,7 +255,3 @@ class _Sequential:
 parallel = _Parallel()
 interleave = parallel
 sequential = _Sequential()
-
-WORDS = ("kernel", "portable", "rpc", "host_only", "now_mu", "at_mu", "delay_mu", "delay", "parallel", "interleave",
-         "sequential")
-"""What experiments and kernels use of this module."""

@@ -28,7 +28,7 @@ def kernel_from_string(parameters: Sequence[str | tuple[str, str]], body_code: s
     filename = f"<kernel from string {next(_numbers)}>"
     # so that tracebacks show it, and parallel blocks are found
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = {name: getattr(core, name) for name in core.WORDS}
+    namespace: dict[str, Any] = {name: getattr(core, name) for name in core.__all__}
     exec(compile(text, filename, "exec"), namespace)
     return decorator(namespace["kernel_from_string_fn"])
 
@@ -37,19 +37,24 @@ def subkernel(arg: Any = None, *, destination: int = 0, flags: object = frozense
     """Marks a kernel that ARTIQ runs on a satellite's own processor: here it can be defined, not called."""
     if not callable(arg):
         return functools.partial(subkernel, destination=destination, flags=flags)
-    return _not_here(arg, "a subkernel: a kernel of Corelog reaches all satellites' channels from the core device")
+
+    @functools.wraps(arg)
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise NotImplementedError(f"{arg.__qualname__} is a subkernel, which only ARTIQ's satellites can run: kernels "
+                                  f"reach the channels of all satellites")
+
+    return refuse
 
 
 def syscall(arg: Any = None, *, flags: object = frozenset()) -> Any:
-    """Marks a function of the core device's own runtime: here it can be declared, not called."""
+    """Marks a function of ARTIQ's own runtime: on the host it is an ordinary one, in a kernel there is none."""
     if not callable(arg):  # the name of the runtime's function, or nothing
         return functools.partial(syscall, flags=flags)
-    return _not_here(arg, "a system call of another runtime")
 
+    @functools.wraps(arg)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if core.in_kernel():
+            raise NotImplementedError(f"{arg.__qualname__} is a system call of ARTIQ's runtime, which is not here")
+        return arg(*args, **kwargs)
 
-def _not_here(function: Callable[..., Any], what: str) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise NotImplementedError(f"{function.__qualname__} is {what}")
-
-    return refuse
+    return call

@@ -1,0 +1,3 @@
+"""See corelog.coredevice.core."""
+
+from corelog.coredevice.core import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""See corelog.coredevice.rtio."""
+
+from corelog.coredevice.rtio import *  # noqa: F403

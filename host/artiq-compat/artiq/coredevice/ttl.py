@@ -1,0 +1,3 @@
+"""See corelog.coredevice.ttl."""
+
+from corelog.coredevice.ttl import *  # noqa: F403

@@ -1,0 +1,6 @@
+"""The language of experiments."""
+
+from corelog import experiment
+from corelog.experiment import *  # noqa: F403
+
+__all__ = experiment.__all__
