@@ -52,7 +52,13 @@ static void set_routes(Storage &storage, const Options &options) {
 Tree::Tree(const Options &options, Network &network) {
     firmware_ = read_image(options.firmware, MAIN_RAM_BASE, MAIN_RAM_SIZE);
     if (options.satellites) satellite_firmware_ = read_image(options.satellite_firmware, MAIN_RAM_BASE, MAIN_RAM_SIZE);
-    for (size_t n = 0; n <= options.satellites; n++) add(options, n, n ? nullptr : &network);
+    try {
+        for (size_t n = 0; n <= options.satellites; n++) add(options, n, n ? nullptr : &network);
+    } catch (...) {
+        // The program ends now. Verilator's models are not destroyed while an exception passes: that can block for ever.
+        for (auto &node : nodes_) (void)node.release();
+        throw;
+    }
     for (size_t n = 1; n < threads_for(options, nodes_.size()); n++) threads_.emplace_back([this] { follow(); });
 }
 
@@ -67,6 +73,10 @@ void Tree::add(const Options &options, size_t number, Network *network) {
     const char *variant = number ? "sim-satellite" : options.satellites ? "sim-master" : "sim";
     auto made = models().find(variant);
     if (made == models().end()) throw std::runtime_error(std::string("this program has no model ") + variant);
+    if (number && !options.chain && number > nodes_[0]->board->downstream_ports())
+        throw std::runtime_error("the core device has ports for " +
+                                 std::to_string(nodes_[0]->board->downstream_ports()) +
+                                 " satellites; with --chain each has its own behind it");
     auto node = std::make_unique<Node>();
     node->storage.reset(new Storage(numbered(options.storage, number)));
     if (!number && options.satellites) set_routes(*node->storage, options);
@@ -84,10 +94,6 @@ void Tree::add(const Options &options, size_t number, Network *network) {
         node->before = options.chain ? number - 1 : 0;
         Node &before = *nodes_[node->before];
         size_t port = options.chain ? 0 : number - 1;
-        if (port >= before.board->downstream_ports())
-            throw std::runtime_error("the core device has ports for " +
-                                     std::to_string(before.board->downstream_ports()) +
-                                     " satellites; with --chain each has its own behind it");
         uint64_t seed = options.seed ? *options.seed : std::random_device()();
         for (Direction direction : {DOWN, UP}) {
             auto &pipe = node->pipes[direction];
