@@ -1,4 +1,4 @@
-"""Run identifiers: counted up for ever, never given twice, also after a crash or power cut."""
+"""Run identifiers: counted up for ever, never given twice."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
+NEWEST_DAYS = 2
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _HOUR = re.compile(r"\d\d(-\d\d)?")  # older folders are by the minute
 _RESULT = re.compile(r"(\d{9,})-.*\.h5")
@@ -17,19 +18,23 @@ _RESULT = re.compile(r"(\d{9,})-.*\.h5")
 class RIDCounter:
     """`path` holds the last identifier that was given: decimal and a newline.
 
-    Without the file, or if it says nothing, counting goes on after the highest identifier among the result files.
+    It is replaced before an identifier is given, so a killed master gives none twice. Waiting for the disk each time
+    would hold up the master for longer than anything else a submission does; instead, as a power cut may bring an
+    older file back, no start gives an identifier that the newest result files have. Without a file that says something
+    all result files count.
     """
 
     def __init__(self, path: str | Path = "last_rid.pyon", results: str | Path = "results"):
         """Raises OSError if the file cannot be read or written."""
         self._path = Path(path)
-        last = self._read()
-        if last is None:
-            last = last_rid_of_results(Path(results))
-            if last >= 0:
-                logger.info("%s: goes on after the last result, RID %d", path, last)
-            self._write(last)
-        self._last = last
+        written = self._read()
+        recovered = last_rid_of_results(Path(results), None if written is None else NEWEST_DAYS)
+        if written is None or recovered > written:
+            if recovered >= 0:
+                logger.warning("%s: goes on after the last result, RID %d", path, recovered)
+            self._write(recovered)
+            written = recovered
+        self._last = written
 
     @property
     def last(self) -> int:
@@ -37,7 +42,7 @@ class RIDCounter:
         return self._last
 
     def get(self) -> int:
-        """The next identifier, which is on disk as given on return. Raises OSError; nothing is given then."""
+        """The next identifier. Raises OSError if it cannot be written that it is given; it is not then."""
         self._write(self._last + 1)
         self._last += 1
         return self._last
@@ -60,26 +65,16 @@ class RIDCounter:
         new = self._path.with_name(f".{self._path.name}.new")  # always the same, so that crashes leave no litter
         with open(new, "w") as file:
             file.write(f"{rid}\n")
-            file.flush()
-            os.fsync(file.fileno())
         os.replace(new, self._path)
-        _sync_folder(self._path.parent)
 
 
-def _sync_folder(path: Path) -> None:
-    """The new name survives a power cut too, where the system can promise it."""
-    if os.name == "posix":
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+def last_rid_of_results(results: Path, days: int | None = None) -> int:
+    """The highest identifier in names of result files (YYYY-MM-DD/HH/NNNNNNNNN-Name.h5), -1 without any.
 
-
-def last_rid_of_results(results: Path) -> int:
-    """The highest identifier in names of result files (YYYY-MM-DD/HH/NNNNNNNNN-Name.h5), -1 without any."""
+    With `days`, only so many folders of days are read, the newest.
+    """
     last = -1
-    for day in _folders(results, _DAY):
+    for day in _folders(results, _DAY)[:days]:
         for hour in _folders(day, _HOUR):
             for name in os.listdir(hour):
                 if match := _RESULT.fullmatch(name):
@@ -89,6 +84,7 @@ def last_rid_of_results(results: Path) -> int:
 
 def _folders(path: Path, pattern: re.Pattern[str]) -> list[Path]:
     try:
-        return [path / name for name in os.listdir(path) if pattern.fullmatch(name) and (path / name).is_dir()]
+        names = sorted(os.listdir(path), reverse=True)
     except FileNotFoundError:
         return []
+    return [path / name for name in names if pattern.fullmatch(name) and (path / name).is_dir()]
