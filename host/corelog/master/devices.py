@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from corelog import device_db
+from sipyco import pyon
 from sipyco.sync_struct import Notifier, update_from_dict
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,11 @@ class DeviceDatabase:
 
     def _load(self) -> device_db.DeviceDB:
         database = device_db.load(self._path)
+        for name, entry in database.items():
+            try:
+                pyon.encode(entry)
+            except (TypeError, ValueError, AssertionError) as error:  # no client could be told of the database
+                raise device_db.DeviceDBError(f"device database {self._path}: device {name!r}: {error}") from None
         for problem in device_db.problems(database):
             logger.warning("%s: %s", self._path, problem)
         return database
@@ -49,8 +55,13 @@ class DeviceDatabase:
         return self._data.raw_view[key]
 
     def get_satellite_cpu_target(self, destination: int) -> str:
-        """CPU of a satellite, from `satellite_cpu_targets` of the entry `core` (or beside the entries)."""
-        core = self._data.raw_view.get("core", {})
-        arguments = core.get("arguments", {}) if isinstance(core, dict) else {}
-        targets = arguments.get("satellite_cpu_targets") or self._data.raw_view.get("satellite_cpu_targets", {})
-        return str(targets[destination])
+        """CPU of a satellite, from `satellite_cpu_targets` of the entry `core` (or beside the entries).
+
+        Raises KeyError if neither names it.
+        """
+        database = self._data.raw_view
+        core = device_db.resolve(database, "core")[1] if "core" in database else {}
+        for targets in (core.get("arguments", {}).get("satellite_cpu_targets"), database.get("satellite_cpu_targets")):
+            if targets and destination in targets:
+                return str(targets[destination])
+        raise KeyError(f"the device database names no CPU of destination {destination!r}")

@@ -249,3 +249,34 @@ def test_dataset_database_that_is_none_is_one_line(folder: Path) -> None:
     (folder / "dataset_db.mdb").write_bytes(b"not a database at all" * 1000)
     result = corelog("run", "full.py", cwd=folder)
     assert result.returncode == 1 and "dataset database dataset_db.mdb cannot be read" in result.stderr
+
+
+INTERACTIVE = '''
+from corelog.experiment import *
+class Ask(EnvExperiment):
+    def run(self):
+        with self.interactive(title="Alignment") as asked:
+            asked.setattr_argument("n", NumberValue(type="int", max=9), "Group", "how many")
+            asked.setattr_argument("text", StringValue("default"))
+            asked.setattr_argument("any", PYONValue())
+        self.set_dataset("got", [asked.n, asked.text, asked.any])
+'''
+
+
+def test_interactive_arguments_are_asked_for_on_the_terminal_until_they_fit(folder: Path) -> None:
+    (folder / "ask.py").write_text(INTERACTIVE)
+    answers = "\n".join(["", "ten", "10", "7", "", '"x"', ""])
+    result = subprocess.run([executable("corelog"), "run", "ask.py"], cwd=folder, input=answers, capture_output=True,
+                            text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "Alignment\nn (NumberValue, Group, how many): " in result.stdout
+    assert "n has no default" in result.stdout and "n: 10 is above the maximum 9" in result.stdout
+    assert "got: [7, 'default', 'x']" in result.stdout
+
+
+def test_end_of_the_terminal_cancels_interactive_arguments(folder: Path) -> None:
+    (folder / "ask.py").write_text(INTERACTIVE)
+    result = subprocess.run([executable("corelog"), "run", "ask.py"], cwd=folder, input="7\n", capture_output=True,
+                            text=True, timeout=60)
+    assert result.returncode == 1
+    assert result.stderr == ("corelog run: error: the input ended before all interactive arguments were given\n")
