@@ -56,6 +56,9 @@ public:
 #endif
         if (soc_) soc_->final();
         if (uart_) fclose(uart_);
+        // The program ends now. Destroying one of several models can block for ever on Verilator's locks.
+        (void)soc_.release();
+        (void)context_.release();
     }
 
     void connect(unsigned port, Pipe &out, const Pipe &in) override {

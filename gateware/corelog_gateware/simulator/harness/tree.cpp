@@ -55,7 +55,7 @@ Tree::Tree(const Options &options, Network &network) {
     try {
         for (size_t n = 0; n <= options.satellites; n++) add(options, n, n ? nullptr : &network);
     } catch (...) {
-        // The program ends now. Verilator's models are not destroyed while an exception passes: that can block for ever.
+        // The program ends now. Destroying Verilator's models while an exception passes can block for ever.
         for (auto &node : nodes_) (void)node.release();
         throw;
     }
