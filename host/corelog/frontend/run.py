@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib.metadata
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from corelog import device_db
@@ -16,10 +15,10 @@ from corelog.frontend.common import CommandError, command
 from corelog.language.arguments import CancelledArgsError, DefaultMissing
 from corelog.language.datasets import LocalDatasetDB
 from corelog.language.devices import DeviceError, LocalDeviceDB
-from corelog.language.environment import is_public_experiment
 from corelog.language.managers import DatasetManager, DeviceManager, Managers
 from corelog.language.offline import OfflineCCB, OfflineScheduler
 from corelog.language.terminal import TerminalArgumentManager
+from corelog.master import worker_files
 from sipyco import common_args, pyon
 
 
@@ -27,6 +26,7 @@ def get_argparser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="corelog run", description="Runs one experiment without a master: prepare, "
                                                                      "run, analyze. Prints its datasets.")
     common_args.verbosity_args(parser)
+    parser.add_argument("--version", action="version", version=f"corelog {importlib.metadata.version('corelog')}")
     parser.add_argument("--device-db", default="device_db.py", metavar="FILE", help="default: %(default)s")
     parser.add_argument("--dataset-db", default="dataset_db.mdb", metavar="FILE",
                         help="persistent datasets the experiment may read; need not exist (default: %(default)s)")
@@ -52,53 +52,13 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
     return arguments
 
 
-def load_module(path: str, prefix: str = "file_import_") -> ModuleType:
-    """The experiment file as a module, named `prefix` and its name. Modules beside it can be imported.
-
-    Raises CommandError.
-    """
-    file = Path(path).absolute()
-    if not file.is_file():
-        raise CommandError(f"experiment file {path} does not exist")
-    specification = importlib.util.spec_from_file_location(prefix + file.stem, file)
-    if specification is None or specification.loader is None:
-        raise CommandError(f"experiment file {path} is not a Python file (*.py)")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module
-    sys.path.insert(0, str(file.parent))
-    try:
-        specification.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(file.parent))
-    return module
-
-
-def find_experiment(module: ModuleType, class_name: str | None, path: str) -> type:
-    """The experiment class of that (possibly dotted) name, or the only public one. Raises CommandError."""
-    if class_name is not None:
-        found: Any = module
-        for part in class_name.split("."):
-            found = getattr(found, part, None)
-        if not isinstance(found, type):
-            raise CommandError(f"{path} has no class {class_name}")
-        return found
-    offered = [(name, value) for name, value in vars(module).items()
-               if is_public_experiment(name, value) and value.__module__ == module.__name__]
-    if not offered:
-        raise CommandError(f"{path} contains no experiment (a class derived from EnvExperiment)")
-    if len(offered) > 1:
-        raise CommandError(f"{path} contains several experiments: choose one with -c CLASS, of "
-                           f"{', '.join(name for name, _ in offered)}")
-    return offered[0][1]
-
-
 def run(args: argparse.Namespace) -> DatasetManager:
     """Runs the experiment that the command line names; returns its datasets."""
     submitted = parse_arguments(args.arguments)
     database = device_db.load(args.device_db)
     datasets = DatasetManager(stored_datasets(Path(args.dataset_db)))
     arguments = TerminalArgumentManager(submitted)
-    experiment_class = find_experiment(load_module(args.file), args.class_name, args.file)
+    experiment_class = load_experiment(args.file, args.class_name)
     expid = {"file": args.file, "class_name": args.class_name, "arguments": submitted}
     with DeviceManager(LocalDeviceDB(database),
                        {"scheduler": OfflineScheduler(expid), "ccb": OfflineCCB()}) as devices:
@@ -111,6 +71,17 @@ def run(args: argparse.Namespace) -> DatasetManager:
             devices.notify_run_end()
         experiment.analyze()
     return datasets
+
+
+def load_experiment(path: str, class_name: str | None) -> Any:
+    """The experiment class of that name in a file, or the only one. Raises CommandError."""
+    if not Path(path).is_file():
+        raise CommandError(f"experiment file {path} does not exist")
+    module = worker_files.load_file(path)
+    try:
+        return worker_files.find_experiment(module, class_name)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
 
 
 def stored_datasets(path: Path) -> LocalDatasetDB:
