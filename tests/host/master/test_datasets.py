@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from corelog.language import dataset_db
+from corelog.language.datasets import DatasetManager
 from corelog.master import datasets
 from corelog.master.datasets import DatasetDB
 from sipyco import pyon
@@ -265,6 +266,50 @@ async def test_file_equals_a_naive_model_after_thousands_of_random_changes(tmp_p
     assert db.notifier.raw_view == mirror == model
     await db.stop()
     assert on_disk(path) == {k: (v, m) for k, (p, v, m) in model.items() if p}
+
+
+async def test_run_master_and_subscriber_agree_after_thousands_of_random_changes(db: DatasetDB) -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+
+    class Pipe:
+        """As a worker's: everything becomes text and back."""
+        get, get_metadata = db.get, db.get_metadata
+
+        def update(self, mod: dict[str, Any]) -> None:
+            db.update(pyon.decode(pyon.encode(mod)))
+
+    mirror: dict[str, Any] = {}
+    db.notifier.publish = lambda mod: process_mod(mirror, pyon.decode(pyon.encode(mod)))
+    run = DatasetManager(Pipe())
+    shown: dict[str, bool] = {}
+    for step in range(2000):
+        key = rng.choice("abcdef")
+        lists = [key for key in shown if isinstance(run.local[key].value, list)]
+        arrays = [key for key in shown if isinstance(run.local[key].value, np.ndarray)]
+        match rng.randrange(6):
+            case 0:
+                shown[key] = rng.random() < 0.7
+                run.set(key, [step] * 3, {"unit": "V"}, broadcast=shown[key])
+            case 1:
+                shown[key] = rng.random() < 0.7
+                run.set(key, np.full((3, 4), step), persist=shown[key])
+            case 2 if lists:
+                run.append_to(rng.choice(lists), np.int64(step))
+            case 3 if lists:
+                index: Any = rng.choice([0, -1, (0, 2), (None, None, 2)])
+                key = rng.choice(lists)
+                length = len(run.local[key].value[slice(*index)]) if isinstance(index, tuple) else 0
+                run.mutate(key, index, [step] * length if length else {"x": (step,)})
+            case 4 if arrays:
+                run.mutate(rng.choice(arrays), rng.choice([0, (1, 3), ((0, 2), (1, 3)), (2, (0, 4, 2))]), step)
+            case 5 if lists:
+                with pytest.raises((IndexError, TypeError)):
+                    run.mutate(rng.choice(lists), rng.choice([10**6, "x"]), step)
+    ours = pyon.encode({key: (run.local[key].value, run.local[key].metadata) for key in sorted(shown) if shown[key]})
+    for theirs in (db.notifier.raw_view, mirror):
+        assert pyon.encode({key: theirs[key][1:] for key in sorted(theirs)}) == ours
 
 
 @pytest.mark.timing
