@@ -14,9 +14,9 @@ ALLOWED = {
     "coredevice": {"wire", "device_db", "language"},
     "language": {"wire", "device_db", "coredevice"},
     "controllers": {"wire", "coredevice", "device_db"},
-    "ctlmgr": {"device_db"},
+    "ctlmgr": {"children", "device_db"},
     "master": {"device_db", "experiment", "language"},
-    "lab": set(),
+    "lab": {"children"},
     "testing": {"wire", "coredevice", "device_db"},
 }
 

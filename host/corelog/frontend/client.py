@@ -1,163 +1,121 @@
-"""`corelog client`: talks to the master."""
+"""`corelog client`: talks to the master. The command line; what the actions do is in client_actions and client_show."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import pprint
-import socket
+import importlib.metadata
 import sys
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from corelog.frontend import client_actions, client_show
+from corelog.frontend.client_show import log_line
 from corelog.frontend.common import CommandError, command, port
-from sipyco import common_args, keepalive
-from sipyco.broadcast import Receiver
-from sipyco.pc_rpc import Client
-from sipyco.sync_struct import Subscriber
-from sipyco.tools import SignalHandler, SimpleSSLConfig
+from corelog.frontend.master_link import BROADCAST, CONTROL, NOTIFY, default_server
+from sipyco import common_args
+from sipyco.tools import SimpleSSLConfig
 
-CONTROL, NOTIFY, BROADCAST = 3251, 3250, 1067
-TIMEOUT = 30.0
-KEEPALIVE = (10, 5, 3)
-"""A master whose machine is gone is noticed: seconds of silence, seconds between probes, unanswered probes."""
-LEVELS = {50: "CRITICAL", 40: "ERROR", 30: "WARNING", 20: "INFO", 10: "DEBUG", 5: "TRACE"}
+__all__ = ["get_argparser", "log_line", "main"]
 
 
-def default_server() -> str:
-    """`::1`, or 127.0.0.1 on a machine without IPv6."""
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return "127.0.0.1"
-    return "::1"
+class _Intermixed(argparse.ArgumentParser):
+    """Options may stand between and after the positional arguments, whatever their number."""
+
+    _inner = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self._inner:
+            return super().parse_known_args(args, namespace)
+        self._inner = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._inner = False
 
 
 def get_argparser() -> argparse.ArgumentParser:
-    # Options are understood before and after the action; the actions' copies have no default that could hide the first.
-    def options(parser: argparse.ArgumentParser, *, default: bool) -> None:
-        def suppressed(value: Any) -> Any:
-            return value if default else argparse.SUPPRESS
-        parser.add_argument("-s", "--server", default=suppressed(default_server()), metavar="HOST",
-                            help="the master (default: ::1)")
-        parser.add_argument("--port", type=port, default=suppressed(None),
-                            help=f"default: {CONTROL}, for show {NOTIFY}, for show log {BROADCAST}")
-        parser.add_argument("--ssl", nargs=3, metavar=("CERT", "KEY", "PEER"), default=suppressed(None), help="use TLS")
-        parser.add_argument("-v", "--verbose", action="count", default=suppressed(0),
-                            help="show where an error arose")
-        parser.add_argument("-q", "--quiet", action="count", default=suppressed(0), help="decrease logging level")
-
     parser = argparse.ArgumentParser(prog="corelog client", description="Talks to the master.")
-    options(parser, default=True)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    parser.add_argument("--version", action="version", version=f"corelog {importlib.metadata.version('corelog')}")
+    _connection(parser, default=True)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Intermixed)
+    _submission(actions)
+    delete = actions.add_parser("delete", help="end a run, or take it from the schedule")
+    delete.add_argument("-g", dest="gracefully", action="store_true",
+                        help="ask a running experiment to end at its next pause() instead of killing it")
+    explain = actions.add_parser("explain", help="say what a run waits for")
+    for action in (delete, explain):
+        action.add_argument("rid", metavar="RID", type=int)
+    _datasets(actions)
+    supply = actions.add_parser("supply-interactive", help="answer a run's request for arguments")
+    supply.add_argument("rid", metavar="RID", type=int)
+    supply.add_argument("arguments", metavar="KEY=PYON", nargs="*")
+    cancel = actions.add_parser("cancel-interactive", help="cancel a run's request for arguments")
+    cancel.add_argument("rid", metavar="RID", type=int)
     show = actions.add_parser("show", help="show what the master has, live, until Ctrl-C")
-    show.add_argument("what", choices=["log", "devices"])
+    show.add_argument("what", choices=["log", "ccb", *client_show.TABLES])
+    show.add_argument("--once", action="store_true", help="print it once and end (not log, ccb)")
     show.add_argument("--follow", action="store_true", default=True, help="go on showing what comes (always)")
-    options(show, default=False)
-    for name, text in [("scan-devices", "let the master read its device database again"),
-                       ("terminate", "end the master")]:
-        options(actions.add_parser(name, help=text), default=False)
+    actions.add_parser("scan-devices", help="let the master read its device database again")
+    scan = actions.add_parser("scan-repository", help="let the master read its repository again")
+    scan.add_argument("--async", dest="no_wait", action="store_true", help="do not wait until it is done")
+    scan.add_argument("revision", metavar="REV", nargs="?", help="use this revision from now on (default: the newest)")
+    listing = actions.add_parser("ls", help="list a directory of the master's machine")
+    listing.add_argument("directory", metavar="DIR", nargs="?", default="")
+    actions.add_parser("terminate", help="end the master")
+    for action in actions.choices.values():
+        _connection(action, default=False)
     return parser
 
 
-def log_line(message: tuple[int, str, float, str]) -> str:
-    """`level source mm/dd HH:MM:SS name:message`."""
-    level, source, when, text = message
-    return f"{LEVELS.get(level, str(level))} {source} {time.strftime('%m/%d %H:%M:%S', time.localtime(when))} {text}"
+def _connection(parser: argparse.ArgumentParser, *, default: bool) -> None:
+    """Understood before and after the action; the actions' copies have no default that could hide the first."""
+    def suppressed(value: Any) -> Any:
+        return value if default else argparse.SUPPRESS
+
+    parser.add_argument("-s", "--server", default=suppressed(default_server()), metavar="HOST",
+                        help="the master (default: ::1)")
+    parser.add_argument("--port", type=port, default=suppressed(None),
+                        help=f"default: {CONTROL}, for show {NOTIFY}, for show log and show ccb {BROADCAST}")
+    parser.add_argument("--ssl", nargs=3, metavar=("CERT", "KEY", "PEER"), default=suppressed(None), help="use TLS")
+    parser.add_argument("--token-file", metavar="FILE", default=suppressed(None),
+                        help="file with the token for a master that wants one (default: environment CORELOG_TOKEN)")
+    parser.add_argument("-v", "--verbose", action="count", default=suppressed(0),
+                        help="show where an error arose; let a submitted run log more")
+    parser.add_argument("-q", "--quiet", action="count", default=suppressed(0), help="the opposite")
 
 
-def device_table(devices: dict[str, Any]) -> str:
-    """Names and descriptions, sorted."""
-    width = max(map(len, ["Name", *devices]))
-    rows = [f"{'Name':{width}}  Description"]
-    for name, entry in sorted(devices.items()):
-        first, *more = pprint.pformat(entry, width=max(40, 100 - width)).split("\n")
-        rows += [f"{name:{width}}  {first}", *(f"{'':{width}}  {line}" for line in more)]
-    return "\n".join(rows)
+def _submission(actions: Any) -> None:
+    submit = actions.add_parser("submit", help="submit an experiment; prints its RID")
+    submit.add_argument("-p", "--pipeline", default="main", metavar="PIPELINE", help="default: %(default)s")
+    submit.add_argument("-P", "--priority", type=int, default=0, metavar="PRIO",
+                        help="the greater goes first (default: %(default)s)")
+    submit.add_argument("-t", "--timed", metavar="DATE", type=client_actions.date,
+                        help="not before this time: 14:30, '2030-01-31 14:30', '01/31 14:30:00', or +90 (seconds)")
+    submit.add_argument("-f", "--flush", action="store_true", help="wait until the pipeline is empty before preparing")
+    submit.add_argument("-R", "--repository", action="store_true", help="FILE is in the master's repository")
+    submit.add_argument("-r", "--revision", metavar="REV", help="with -R: revision (default: the current one)")
+    submit.add_argument("--devarg-override", default="", metavar="'DEVICE:ARG=PYON ...'",
+                        help="other arguments of devices for this run")
+    submit.add_argument("--content", action="store_true", help="send the text of FILE, which is on this machine")
+    submit.add_argument("-c", "--class-name", metavar="CLASS", help="the experiment, if FILE has several")
+    submit.add_argument("file", metavar="FILE", help="file on the master's machine")
+    submit.add_argument("arguments", metavar="KEY=PYON", nargs="*", help='for example n=5 or name=\'"x"\'')
 
 
-Connect = Callable[[asyncio.Event], Awaitable[Receiver | Subscriber]]
-"""Connects; sets the event when the connection ends."""
-
-
-async def follow(connect: Connect) -> None:
-    """Until Ctrl-C or SIGTERM. CommandError if the master does not answer or ends first."""
-    signals = SignalHandler()
-    signals.setup()
-    ends = asyncio.ensure_future(signals.wait_terminate())
-    following = asyncio.ensure_future(_follow(connect))
-    try:
-        await asyncio.wait([ends, following], return_when=asyncio.FIRST_COMPLETED)
-        if following.done():
-            following.result()
-    finally:
-        ends.cancel()
-        following.cancel()
-        await asyncio.gather(ends, following, return_exceptions=True)
-        signals.teardown()
-
-
-async def _follow(connect: Connect) -> None:
-    lost = asyncio.Event()
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            link = await connect(lost)
-    except TimeoutError:
-        raise CommandError("the master does not answer") from None
-    keepalive.set_keepalive(link.writer.get_extra_info("socket"), *KEEPALIVE)
-    try:
-        await lost.wait()
-    finally:
-        await link.close()
-    raise CommandError("the master ended the connection")
-
-
-async def show_log(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
-    """Prints each record as it comes."""
-    async def connect(lost: asyncio.Event) -> Receiver:
-        receiver = Receiver("log", lambda message: print(log_line(message), flush=True), lost.set)
-        await receiver.connect(args.server, args.port or BROADCAST, ssl)
-        return receiver
-
-    await follow(connect)
-
-
-async def show_devices(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
-    """Prints the device database, and again whenever it changes."""
-    devices: dict[str, Any] = {}
-
-    def init(struct: dict[str, Any]) -> dict[str, Any]:
-        nonlocal devices
-        devices = struct
-        return struct
-
-    def show(_mod: dict[str, Any]) -> None:
-        clear = "\033[2J\033[H" if sys.stdout.isatty() else ""
-        print(clear + device_table(devices), flush=True)
-
-    async def connect(lost: asyncio.Event) -> Subscriber:
-        subscriber = Subscriber("devices", init, show, lost.set)
-        await subscriber.connect(args.server, args.port or NOTIFY, ssl_config=ssl)
-        return subscriber
-
-    await follow(connect)
-
-
-def call(args: argparse.Namespace, ssl: SimpleSSLConfig | None, target: str, method: str) -> None:
-    """Calls a method of the master's control port."""
-    with contextlib.closing(_Connection(Client(args.server, args.port or CONTROL, target, TIMEOUT, ssl))) as connection:
-        getattr(connection.client, method)()
-
-
-class _Connection:
-    def __init__(self, client: Client):
-        self.client = client
-
-    def close(self) -> None:
-        self.client.close_rpc()
+def _datasets(actions: Any) -> None:
+    store = actions.add_parser("set-dataset", help="set a dataset of the master")
+    store.add_argument("name", metavar="NAME")
+    store.add_argument("value", metavar="PYON", help="with a unit or scale, numbers are in that")
+    store.add_argument("--unit", help="for example ms")
+    store.add_argument("--scale", type=float, help="factor of the unit, needed if it is not an SI unit")
+    store.add_argument("--precision", type=int, help="digits that clients show after the decimal point")
+    group = store.add_mutually_exclusive_group()
+    group.add_argument("-p", "--persist", dest="persist", action="store_const", const=True,
+                       help="keep it when the master ends")
+    group.add_argument("-n", "--no-persist", dest="persist", action="store_const", const=False, help="do not")
+    remove = actions.add_parser("del-dataset", help="remove a dataset of the master")
+    remove.add_argument("name", metavar="NAME")
 
 
 @command("corelog client")
@@ -168,11 +126,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     ssl = SimpleSSLConfig(*args.ssl) if args.ssl else None
     try:
         if args.action == "show":
-            asyncio.run((show_log if args.what == "log" else show_devices)(args, ssl))
-        elif args.action == "scan-devices":
-            call(args, ssl, "device_db", "scan")
+            asyncio.run(client_show.show(args, ssl))
         else:
-            call(args, ssl, "master_management", "terminate")
+            client_actions.act(args, ssl)
     except ConnectionRefusedError as error:
         raise CommandError(f"no master answers at {args.server}: is it running? (corelog master)") from error
     return 0
