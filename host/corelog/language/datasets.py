@@ -36,8 +36,8 @@ class DatasetManager:
         self.ddb = ddb
         self.local: dict[str, Entry] = {}
         self.archive: dict[str, Entry] = {}
-        self._broadcast = Notifier({})
-        self._broadcast.publish = ddb.update
+        self._broadcaster = Notifier({})
+        self._broadcaster.publish = ddb.update
 
     def set(self, key: str, value: Any, metadata: dict[str, Any] | None = None, broadcast: bool = False,
             persist: bool = False, archive: bool = True) -> None:
@@ -50,17 +50,17 @@ class DatasetManager:
                            key)
         if broadcast or persist:
             # An entry that the database refuses is none of ours either.
-            previous = self._broadcast.raw_view.get(key)
+            previous = self._broadcaster.raw_view.get(key)
             try:
-                self._broadcast[key] = (persist, *entry)
+                self._broadcaster[key] = (persist, *entry)
             except BaseException:
                 if previous is None:
-                    del self._broadcast.raw_view[key]
+                    del self._broadcaster.raw_view[key]
                 else:
-                    self._broadcast.raw_view[key] = previous
+                    self._broadcaster.raw_view[key] = previous
                 raise
-        elif key in self._broadcast.raw_view:
-            del self._broadcast[key]
+        elif key in self._broadcaster.raw_view:
+            del self._broadcaster[key]
         if archive:
             self.local[key] = entry
         else:
@@ -68,8 +68,8 @@ class DatasetManager:
 
     def _container(self, key: str) -> Any:
         """The dataset to be changed in place: the value itself, or its Notifier if it is broadcast."""
-        if key in self._broadcast.raw_view:
-            return self._broadcast[key][1]
+        if key in self._broadcaster.raw_view:
+            return self._broadcaster[key][1]
         if key not in self.local:
             raise KeyError(f"cannot change dataset {key!r}: this experiment has not set it")
         return self.local[key].value

@@ -50,13 +50,20 @@ class HasEnvironment:
 
     def __init__(self, managers_or_parent: Any, *args: Any, **kwargs: Any):
         self.children: list[HasEnvironment] = []
-        self.__managers: Managers
+        # Frameworks built on ARTIQ know these by their full names (_HasEnvironment__dataset_mgr).
+        self.__device_mgr: DeviceSource
+        self.__dataset_mgr: DatasetSource
+        self.__argument_mgr: ArgumentSource
+        self.__scheduler_defaults: dict[str, Any]
         if isinstance(managers_or_parent, HasEnvironment):
             managers_or_parent.register_child(self)
-            # The defaults that a part sets are its own affair.
-            self.__managers = managers_or_parent.__managers._replace(scheduler_defaults={})
+            self.__device_mgr = managers_or_parent.__device_mgr
+            self.__dataset_mgr = managers_or_parent.__dataset_mgr
+            self.__argument_mgr = managers_or_parent.__argument_mgr
+            self.__scheduler_defaults = {}  # those that a part sets are its own affair
         else:
-            self.__managers = Managers(*managers_or_parent)
+            (self.__device_mgr, self.__dataset_mgr, self.__argument_mgr,
+             self.__scheduler_defaults) = managers_or_parent
         self.__in_build = True
         self.build(*args, **kwargs)
         self.__in_build = False
@@ -81,7 +88,7 @@ class HasEnvironment:
         """An argument's processed value; only in build()."""
         if not self.__in_build:
             raise TypeError("arguments are available in build() only")
-        return self.__managers.arguments.get(key, processor, group, tooltip)
+        return self.__argument_mgr.get(key, processor, group, tooltip)
 
     @host_only
     def setattr_argument(self, key: str, processor: Processor, group: str | None = None,
@@ -109,18 +116,18 @@ class HasEnvironment:
             (key, processor, group, tooltip)))
         yield asked
         del asked.setattr_argument
-        vars(asked).update(self.__managers.arguments.get_interactive(requests, title))
+        vars(asked).update(self.__argument_mgr.get_interactive(requests, title))
 
     # Devices
 
     @host_only
     def get_device_db(self) -> dict[str, Any]:
-        return self.__managers.devices.get_device_db()
+        return self.__device_mgr.get_device_db()
 
     @host_only
     def get_device(self, key: str) -> Any:
         """The driver of a device. Raises DeviceError."""
-        return self.__managers.devices.get(key)
+        return self.__device_mgr.get(key)
 
     @host_only
     def setattr_device(self, key: str) -> None:
@@ -135,24 +142,24 @@ class HasEnvironment:
                     archive: bool = True) -> None:
         """Sets a dataset. `broadcast` shows it to clients, `persist` keeps it too, `archive`: in the results."""
         hints = {"unit": unit, "scale": scale, "precision": precision}
-        self.__managers.datasets.set(key, value, {k: v for k, v in hints.items() if v is not None},
-                                     broadcast, persist, archive)
+        self.__dataset_mgr.set(key, value, {k: v for k, v in hints.items() if v is not None},
+                               broadcast, persist, archive)
 
     @rpc(flags={"async"})
     def mutate_dataset(self, key: str, index: Any, value: Any) -> None:
         """Sets an element; index: int, slice, or a tuple of them for each dimension."""
-        self.__managers.datasets.mutate(key, index, value)
+        self.__dataset_mgr.mutate(key, index, value)
 
     @rpc(flags={"async"})
     def append_to_dataset(self, key: str, value: Any) -> None:
         """Appends an element to a list dataset."""
-        self.__managers.datasets.append_to(key, value)
+        self.__dataset_mgr.append_to(key, value)
 
     @rpc
     def get_dataset(self, key: str, default: Any = NoDefault, archive: bool = True) -> Any:
         """A dataset's value. Without default, KeyError if there is none."""
         try:
-            return self.__managers.datasets.get(key, archive)
+            return self.__dataset_mgr.get(key, archive)
         except KeyError:
             if default is NoDefault:
                 raise
@@ -162,7 +169,7 @@ class HasEnvironment:
     def get_dataset_metadata(self, key: str, default: Any = NoDefault) -> Any:
         """A dataset's unit, scale and precision, as far as given."""
         try:
-            return self.__managers.datasets.get_metadata(key)
+            return self.__dataset_mgr.get_metadata(key)
         except KeyError:
             if default is NoDefault:
                 raise
@@ -180,7 +187,7 @@ class HasEnvironment:
                                flush: bool | None = None) -> None:
         """Defaults that clients offer for this experiment's submission."""
         given = {"priority": priority, "pipeline_name": pipeline_name, "flush": flush}
-        self.__managers.scheduler_defaults.update({k: v for k, v in given.items() if v is not None})
+        self.__scheduler_defaults.update({k: v for k, v in given.items() if v is not None})
 
 
 class Experiment:

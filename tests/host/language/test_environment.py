@@ -182,3 +182,20 @@ def test_what_only_artiqs_runtimes_can_do_is_refused_when_called() -> None:
     assert call() == 5
     with core.tracing(timeline()), pytest.raises(NotImplementedError, match="system call"):
         call()
+
+
+def test_frameworks_reach_the_managers_by_the_names_that_artiq_has() -> None:
+    class Framework(EnvExperiment):
+        def build(self) -> None:  # type: ignore[override]
+            mangled = "_HasEnvironment__"
+            devices, datasets, arguments = (getattr(self, f"{mangled}{name}_mgr")
+                                            for name in ("device", "dataset", "argument"))
+            datasets.set("x", 1, {}, True, False, True)
+            published: list[Any] = []
+            datasets._broadcaster.publish = published.append
+            datasets.set("list", [2], {}, True)
+            assert published and datasets.ddb.get("x") == 1
+            assert devices.get_desc("d") == {"type": "dummy"} and devices.virtual_devices == {}
+            assert arguments.unprocessed_arguments == {} and getattr(self, f"{mangled}scheduler_defaults") == {}
+
+    Framework(managers())
