@@ -38,6 +38,10 @@ class WorkerException(WorkerError):
     """The experiment raised something, which is in the log."""
 
 
+class WorkerTerminated(WorkerException):
+    """The experiment has ended because it was asked to."""
+
+
 class WorkerTimeout(WorkerError):
     """A step took longer than it may, or a watchdog barked."""
 
@@ -60,6 +64,7 @@ class Worker:
         self._next_watchdog = 0
         self._paused_at = 0.0
         self._in_step = False
+        self._starting = asyncio.Lock()
         self._closing = False
 
     @property
@@ -93,10 +98,13 @@ class Worker:
                          lambda message: examined(message["file"], message["experiments"]), limit)
 
     async def _start(self, log_level: int) -> None:
-        try:
-            self._process = await self._processes.start(log_level)
-        except (OSError, TimeoutError) as error:
-            raise WorkerEnded(f"no process could be started: {error or 'timeout'}") from error
+        async with self._starting:
+            if self._closing:
+                raise WorkerEnded("the worker was closed")
+            try:
+                self._process = await self._processes.start(log_level)
+            except (OSError, TimeoutError) as error:
+                raise WorkerEnded(f"no process could be started: {error or 'timeout'}") from error
         for stream in (self._process.stdout, self._process.stderr):
             self._logs.append(asyncio.create_task(LogParser(lambda: self.source).stream_task(stream)))
 
@@ -119,7 +127,8 @@ class Worker:
                         return False
                     case "exception":
                         self._in_step = False
-                        raise WorkerException(f"exception in {name}")
+                        kind = WorkerTerminated if message.get("terminated") else WorkerException
+                        raise kind(f"exception in {name}, see its log")
                     case "examined" if examined is not None:
                         examined(message)
                         deadline = _time() + limit
@@ -132,7 +141,7 @@ class Worker:
         try:
             data = self._handlers[action](*args, **kwargs)
             if inspect.isawaitable(data):
-                data = await self._in_time(data, deadline, name)
+                data = await self._in_time(self._while_alive(data, name), deadline, name)
             pyon.encode(data)
         except WorkerError:
             raise
@@ -165,12 +174,28 @@ class Worker:
         if not line.endswith(b"\n"):
             if self._closing:
                 raise WorkerEnded("closed")
-            status = await self._in_time(self._process.wait(), _time() + TERMINATE_LIMIT,
-                                         "after it had closed its pipe")
-            raise WorkerEnded(f"process {self._process.pid} ended in {name} "
-                              + (f"by signal {-status}" if status < 0 else f"with exit status {status}"))
+            raise self._ended(name, await self._in_time(self._process.wait(), _time() + TERMINATE_LIMIT,
+                                                        "the end after the pipe was closed"))
         message: dict[str, Any] = pyon.decode(line.decode())
         return message
+
+    def _ended(self, name: str, status: int) -> WorkerEnded:
+        how = f"by signal {-status}" if status < 0 else f"with exit status {status}"
+        return WorkerEnded(f"process {self.pid} ended in {name} {how}")
+
+    async def _while_alive(self, work: Awaitable[T], name: str) -> T:
+        """What a request takes long for (an answer by a user) nobody needs any more when the process has ended."""
+        assert self._process is not None
+        working, ended = asyncio.ensure_future(work), asyncio.ensure_future(self._process.wait())
+        try:
+            await asyncio.wait({working, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise self._ended(name, ended.result())
+            return working.result()
+        finally:
+            working.cancel()
+            ended.cancel()
+            await asyncio.wait({working, ended})
 
     async def _in_time(self, work: Awaitable[T], deadline: float | None, name: str) -> T:
         """Raises WorkerTimeout at the deadline, or at that of the first watchdog."""
@@ -190,7 +215,8 @@ class Worker:
     async def close(self) -> None:
         """Ends the process: told to if it listens, else SIGTERM, which closes its devices, then SIGKILL."""
         self._closing = True
-        process = self._process
+        async with self._starting:
+            process = self._process
         if process is None:
             return
         if not self._in_step:

@@ -114,7 +114,7 @@ def serve(link: Link) -> None:
                 raise
             except TerminationRequested:
                 logger.info("terminated as requested")
-                link.put({"action": "exception"})
+                link.put({"action": "exception", "terminated": True})
             except (Exception, SystemExit) as error:  # whatever an experiment raises ends it, not us
                 logger.error("Terminating with exception (%s: %s)", type(error).__name__, error, exc_info=True)
                 link.put({"action": "exception"})

@@ -1,0 +1,278 @@
+"""The scheduler: pipelines (`scheduler_state`) driven by workers, published as `schedule`, asked by RPC."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from corelog.master import scheduler_explain
+from corelog.master.repository import Checkout
+from corelog.master.scheduler_state import DELETING, RUNNING, Outcome, Pipeline, Run, Step
+from corelog.master.worker import Handlers, Worker, WorkerError, WorkerTerminated, source
+from corelog.master.worker_process import Processes
+from sipyco.sync_struct import Notifier
+
+logger = logging.getLogger(__name__)
+
+LONGEST_NAP = 10.0
+"""Seconds after which due dates are looked at again, as the clock may have been set."""
+
+
+class Revisions(Protocol):
+    """Where experiments' files come from; see `corelog.master.experiments`."""
+
+    async def request(self, revision: str | None) -> Checkout: ...
+    def release(self, revision: str) -> None: ...
+
+
+class RIDs(Protocol):
+    def get(self) -> int: ...
+
+
+@dataclass(eq=False)
+class _Job:
+    """A run with its worker."""
+
+    run: Run
+    pipeline: _Pipeline
+    expid: dict[str, Any]
+    checkout: Checkout | None
+    worker: Worker
+    step: asyncio.Task[None] | None = None
+
+
+class _Pipeline:
+    """A pipeline's state, its name, and the timer for the next due date."""
+
+    def __init__(self, name: str, publish: Callable[[int, str], None]):
+        self.name = name
+        self.state = Pipeline(publish)
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Scheduler:
+    """RPC target `schedule`. `handlers`: what workers may ask, see `corelog.master.worker`.
+
+    `log_submissions`: file that gets a line `RID,Unix time,file` for each submission.
+    """
+
+    def __init__(self, rids: RIDs, revisions: Revisions, processes: Processes, handlers: Handlers,
+                 log_submissions: str | None = None):
+        self.notifier = Notifier({})
+        self._rids = rids
+        self._revisions = revisions
+        self._processes = processes
+        self._handlers = handlers
+        self._log_submissions = log_submissions
+        self._pipelines: dict[str, _Pipeline] = {}
+        self._jobs: dict[int, _Job] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    # RPC
+
+    async def submit(self, pipeline_name: str, expid: dict[str, Any], priority: int = 0, due_date: float | None = None,
+                     flush: bool = False) -> int | None:
+        """Submits a run. Returns its RID, or None if the master is ending.
+
+        expid: file or content, class_name, arguments, log_level, repo_rev (if present, `file` is in the repository;
+        None for its current revision), devarg_override. due_date: earliest start, Unix time. flush: waits until no
+        run of this priority or above is left in the pipeline. Raises ValueError or RepositoryError.
+        """
+        expid = _checked(pipeline_name, expid, priority, due_date)
+        checkout = None
+        if self._stopping:
+            return None
+        if "repo_rev" in expid:
+            checkout = await self._revisions.request(expid["repo_rev"])
+            expid["repo_rev"] = checkout.revision
+        elif "file" in expid:
+            expid["file"] = os.path.abspath(expid["file"])
+        if self._stopping:
+            self._release(checkout)
+            return None
+        try:
+            rid = self._rids.get()
+        except OSError:
+            self._release(checkout)
+            raise
+        run = Run(rid, priority, due_date, bool(flush))
+        pipeline = self._pipelines.get(pipeline_name) or _Pipeline(pipeline_name, self._publish)
+        self._pipelines[pipeline_name] = pipeline
+        self._jobs[rid] = _Job(run, pipeline, expid, checkout, Worker(
+            self._processes, self._handlers_of(rid), source(rid, expid)))
+        self.notifier[rid] = {
+            "pipeline": pipeline_name, "expid": expid, "priority": priority, "due_date": due_date, "flush": run.flush,
+            "status": run.status, "repo_msg": None if checkout is None else checkout.message}
+        pipeline.state.add(run)
+        self._note_submission(rid, expid)
+        self._advance(pipeline)
+        return rid
+
+    def delete(self, rid: int) -> None:
+        """Ends a run at once, wherever it stands; one that does not exist is no error."""
+        job = self._jobs.get(rid)
+        if job is not None:
+            job.pipeline.state.delete(rid)
+            self._advance(job.pipeline)
+
+    def request_termination(self, rid: int) -> None:
+        """Asks a run to end at its next pause(); one that does not run is deleted."""
+        job = self._jobs.get(rid)
+        if job is not None:
+            job.pipeline.state.request_termination(rid)
+            self._advance(job.pipeline)
+
+    def get_status(self) -> dict[int, Any]:
+        """The schedule as it is published: RID -> pipeline, expid, priority, due_date, flush, status, repo_msg."""
+        status: dict[int, Any] = self.notifier.raw_view
+        return status
+
+    def check_pause(self, rid: int) -> bool:
+        """Whether pause() in that run would do something: another is to go first, or it is asked to terminate."""
+        return self._pipeline_of(rid).check_pause(rid)
+
+    def check_termination(self, rid: int) -> bool:
+        """Whether that run is asked to terminate."""
+        return self._pipeline_of(rid).check_termination(rid)
+
+    def explain(self, rid: int) -> list[str]:
+        """What that run waits for: lines of text."""
+        return scheduler_explain.explain(self._pipeline_of(rid), rid, time.time())
+
+    # For other parts
+
+    def running(self) -> list[int]:
+        """The runs that are in stage run now."""
+        return [rid for rid, job in self._jobs.items() if job.run.status == RUNNING]
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        """Ends all runs."""
+        self._stopping = True
+        for rid in list(self._jobs):
+            self.delete(rid)
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    # Within
+
+    def _pipeline_of(self, rid: int) -> Pipeline:
+        if rid not in self._jobs:
+            raise KeyError("RID not found")
+        return self._jobs[rid].pipeline.state
+
+    def _publish(self, rid: int, status: str) -> None:
+        self.notifier[rid]["status"] = status
+
+    def _handlers_of(self, rid: int) -> Handlers:
+        handlers = dict(self._handlers)
+        if "get_interactive_arguments" in handlers:
+            ask = handlers["get_interactive_arguments"]
+            handlers["get_interactive_arguments"] = lambda *args, **kwargs: ask(rid, *args, **kwargs)
+        return handlers
+
+    def _release(self, checkout: Checkout | None) -> None:
+        if checkout is not None:
+            self._revisions.release(checkout.revision)
+
+    def _note_submission(self, rid: int, expid: dict[str, Any]) -> None:
+        if self._log_submissions is not None:
+            try:
+                with open(self._log_submissions, "a", newline="", encoding="utf-8") as file:
+                    csv.writer(file, lineterminator="\n").writerow([rid, time.time(), expid.get("file", "<none>")])
+            except OSError as error:
+                logger.error("submission of RID %d could not be noted in %s: %s", rid, self._log_submissions, error)
+
+    def _advance(self, pipeline: _Pipeline) -> None:
+        """To be called after everything that happens to a pipeline."""
+        now = time.time()
+        for run, step in pipeline.state.advance(now):
+            job = self._jobs[run.rid]
+            task = asyncio.create_task(self._close(job) if step is Step.CLOSE else self._do(job, step))
+            if step is not Step.CLOSE:
+                job.step = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if pipeline.timer is not None:
+            pipeline.timer.cancel()
+            pipeline.timer = None
+        wake = pipeline.state.wake_at(now)
+        if wake is not None:
+            pipeline.timer = asyncio.get_running_loop().call_later(
+                min(wake - now, LONGEST_NAP), self._advance, pipeline)
+
+    async def _do(self, job: _Job, step: Step) -> None:
+        """A step, and what follows from its end."""
+        outcome = Outcome.FAILED
+        try:
+            outcome = Outcome.COMPLETED if await self._step(job, step) else Outcome.PAUSED
+        except WorkerTerminated:
+            logger.info("RID %d has terminated as requested", job.run.rid)
+        except WorkerError as error:
+            if job.run.status != DELETING:
+                logger.error("RID %d is deleted: %s", job.run.rid, error)
+        except Exception:  # a defect of ours: that run ends, the others go on
+            logger.error("RID %d is deleted: internal error", job.run.rid, exc_info=True)
+        job.pipeline.state.step_ended(job.run.rid, outcome)
+        self._advance(job.pipeline)
+
+    async def _step(self, job: _Job, step: Step) -> bool:
+        worker = job.worker
+        match step:
+            case Step.PREPARE:
+                await worker.build({
+                    "rid": job.run.rid, "pipeline_name": job.pipeline.name, "expid": job.expid,
+                    "priority": job.run.priority, "wd": None if job.checkout is None else job.checkout.path,
+                }, job.expid["log_level"])
+                return await worker.do("prepare")
+            case Step.RUN:
+                return await worker.do("run")
+            case Step.RESUME | Step.TERMINATE:
+                return await worker.resume(step is Step.TERMINATE)
+            case _:
+                return await worker.do("analyze")
+
+    async def _close(self, job: _Job) -> None:
+        """The end of a run."""
+        rid, pipeline = job.run.rid, job.pipeline
+        try:
+            await job.worker.close()
+            if job.step is not None:
+                await asyncio.wait([job.step])
+        except Exception:  # as in _do
+            logger.error("the process of RID %d may not have ended: internal error", rid, exc_info=True)
+        self._release(job.checkout)
+        pipeline.state.closed(rid)
+        del self._jobs[rid]
+        del self.notifier[rid]
+        self._advance(pipeline)
+        if not pipeline.state.runs and self._pipelines.get(pipeline.name) is pipeline:
+            del self._pipelines[pipeline.name]
+
+
+def _checked(pipeline_name: object, expid: object, priority: object, due_date: object) -> dict[str, Any]:
+    """A copy of expid with what may be left out. Raises ValueError for a submission that could never run."""
+    if not isinstance(pipeline_name, str):
+        raise ValueError(f"the name of a pipeline is a string, not {pipeline_name!r:.100}")
+    if not isinstance(expid, dict) or not isinstance(expid.get("file", expid.get("content")), str):
+        raise ValueError("expid is a dict with the path `file` or the text `content`")
+    if isinstance(priority, bool) or not isinstance(priority, int):
+        raise ValueError(f"a priority is a whole number, not {priority!r:.100}")
+    if due_date is not None and (isinstance(due_date, bool) or not isinstance(due_date, int | float)
+                                 or not abs(due_date) < 1e11):
+        raise ValueError(f"a due date is a Unix time, not {due_date!r:.100}")
+    checked = {"class_name": None, "arguments": {}, "log_level": logging.WARNING, **expid}
+    if not isinstance(checked["log_level"], int) or not 0 <= checked["log_level"] <= 1000:
+        raise ValueError(f"log_level is a logging level, not {checked['log_level']!r:.100}")
+    if not isinstance(checked["arguments"], dict) or not isinstance(checked.get("devarg_override") or {}, dict):
+        raise ValueError("arguments and devarg_override are dicts")
+    return checked
