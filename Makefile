@@ -46,6 +46,8 @@ test-gateware: setup ## gateware cores in simulation
 
 test-system: setup ## the whole system on the simulated board
 	$(VENV)/corelog board --build-only
+	$(VENV)/corelog board --build-only --satellites 1
+	$(VENV)/corelog board --build-only --satellites 1 --vcd none
 	$(VENV)/pytest -q $(PARALLEL) tests/hil $(AGAIN) tests/hil; }
 	$(VENV)/pytest -q -m timing tests/hil $(AGAIN) tests/hil; }
 
