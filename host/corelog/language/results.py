@@ -83,8 +83,9 @@ def put(group: h5py.Group, key: str, entry: Entry) -> None:
     value, metadata = entry
     try:
         array = np.asarray(value)
-        if array.dtype.kind == "U" and array.shape:
-            group.create_dataset(key, data=array.astype(object), dtype=h5py.string_dtype())
+        if array.dtype.kind == "U":
+            group.create_dataset(key, data=array.astype(object) if array.shape else str(value),
+                                 dtype=h5py.string_dtype())
         else:
             group[key] = value
         for name, convert in _ATTRIBUTES.items():
@@ -92,4 +93,6 @@ def put(group: h5py.Group, key: str, entry: Entry) -> None:
                 group[key].attrs[name] = convert(metadata[name])
     # The kinds are those of h5py for values, for names that clash or are no names, and for numbers beyond 64 bits.
     except (TypeError, ValueError, KeyError, OverflowError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk, not the dataset
         raise TypeError(f"dataset {key!r} is a {type(value).__name__} that HDF5 cannot hold: {error}") from error

@@ -133,6 +133,7 @@ def test_file_of_a_run_has_the_documented_names_and_types(tmp_path: Path) -> Non
     datasets = DatasetManager(LocalDatasetDB({"read": ([1, 2], {"unit": "V"}), "unread": (1, {})}))
     datasets.set("a.b/c", 2.5, {"unit": "ms", "scale": 1, "precision": 3})
     datasets.set("flag", True)
+    datasets.set("word", np.str_("ä"))
     datasets.set("gone", 1, archive=False)
     datasets.get("read", archive=True)
     datasets.get("unread")
@@ -149,7 +150,8 @@ def test_file_of_a_run_has_the_documented_names_and_types(tmp_path: Path) -> Non
         attributes = file["datasets"]["a.b"]["c"].attrs
         assert {name: (value, getattr(value, "dtype", str)) for name, value in attributes.items()} == {
             "unit": ("ms", str), "scale": (1.0, "float64"), "precision": (3, "int64")}
-        assert file["datasets"]["flag"].dtype == "bool" and set(file["datasets"]) == {"a.b", "flag"}
+        assert file["datasets"]["flag"].dtype == "bool" and set(file["datasets"]) == {"a.b", "flag", "word"}
+        assert file["datasets"]["word"].asstr()[()] == "ä"
         assert list(file["archive"]["read"]) == [1, 2] and set(file["archive"]) == {"read"}
 
 
@@ -164,6 +166,20 @@ def test_what_hdf5_cannot_hold_is_named_and_all_else_is_kept(tmp_path: Path) -> 
         assert f"dataset {key!r} is a " in str(caught.value)
     with h5py.File(tmp_path / "000000007-Scan.h5") as file:
         assert set(file["datasets"]) == {"good", "last"} and file["rid"][()] == 7
+
+
+def test_full_disk_is_an_error_of_its_own_and_leaves_no_file(tmp_path: Path) -> None:
+    program = ("import pathlib, resource, signal, sys, numpy\n"
+               "from corelog.language.managers import *; from corelog.language.datasets import LocalDatasetDB\n"
+               "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+               "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+               "datasets = DatasetManager(LocalDatasetDB()); datasets.set('big', numpy.ones(1000_000))\n"
+               "try: write_results(pathlib.Path(sys.argv[1]), datasets, rid=1, class_name='A', expid={}, "
+               "start_time=0, run_time=0)\n"
+               "except OSError as error: print('OSError', error.errno)\n")
+    result = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, timeout=60)
+    assert result.stdout == "OSError 27\n", result.stderr
+    assert os.listdir(tmp_path) == []
 
 
 def test_folder_of_results_is_that_of_the_local_hour() -> None:
