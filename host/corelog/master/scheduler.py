@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 LONGEST_NAP = 10.0
 """Seconds after which due dates are looked at again, as the clock may have been set."""
+LINGER = 0.5
+"""Seconds after stage run in which a run still counts as running; see `Scheduler.running`."""
 
 
 class Revisions(Protocol):
@@ -74,6 +76,7 @@ class Scheduler:
         self._jobs: dict[int, _Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._ran: dict[int, float] = {}
 
     # RPC
 
@@ -149,8 +152,10 @@ class Scheduler:
     # For other parts
 
     def running(self) -> list[int]:
-        """The runs that are in stage run now."""
-        return [rid for rid, job in self._jobs.items() if job.run.status == RUNNING]
+        """The runs that are running now, or were a moment ago: what a device says arrives a little late."""
+        self._forget_ended()
+        return [rid for rid, job in self._jobs.items() if job.run.status == RUNNING and rid not in self._ran] + [
+            *self._ran]
 
     async def start(self) -> None:
         pass
@@ -171,7 +176,14 @@ class Scheduler:
         return self._jobs[rid].pipeline.state
 
     def _publish(self, rid: int, status: str) -> None:
+        if self.notifier.raw_view[rid]["status"] == RUNNING:
+            self._forget_ended()
+            self._ran[rid] = time.monotonic()
         self.notifier[rid]["status"] = status
+
+    def _forget_ended(self) -> None:
+        since = time.monotonic() - LINGER
+        self._ran = {rid: ended for rid, ended in self._ran.items() if ended > since}
 
     def _handlers_of(self, rid: int) -> Handlers:
         handlers = dict(self._handlers)

@@ -200,7 +200,10 @@ async def test_a_higher_run_takes_over_at_a_pause_and_explain_says_so(lab: Lab) 
     await lab.until(low, "running")
     high = await lab.submit("Waiting", arguments={"stage": "run", "until": str(lab.directory / "high")}, priority=1)
     await lab.until(high, "running")
-    assert lab.status(low) == "paused" and lab.scheduler.running() == [high]
+    assert lab.status(low) == "paused" and set(lab.scheduler.running()) == {low, high}
+    async with asyncio.timeout(10):
+        while lab.scheduler.running() != [high]:
+            await asyncio.sleep(0.01)
     assert "paused for RID 1 (running, priority 1)" in lab.scheduler.explain(low)[0]
     third = await lab.submit(priority=1)
     await lab.until(third, "prepare_done")
