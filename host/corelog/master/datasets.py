@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 SAVE_AFTER = 0.4
 """Seconds from a persistent change to the beginning of its writing."""
 
+_SIMPLE = {float, int, str, bool, type(None)}
 _METADATA: dict[str, tuple[type, ...]] = {"unit": (str,), "scale": (int, float, np.number),
                                           "precision": (int, np.integer)}
 
@@ -180,9 +181,10 @@ class DatasetDB:
 
 def _check_value(key: str, value: Any) -> None:
     """Raises what pyon.encode raises for values that cannot be published."""
-    if type(value) in (float, int, str, bool, type(None)):
+    kind = type(value)
+    if kind in _SIMPLE or (kind is list and set(map(type, value)) <= _SIMPLE):
         return
-    if type(value) is np.ndarray and value.dtype.kind in "biufc":
+    if kind is np.ndarray and value.dtype.kind in "biufc":
         return
     try:
         pyon.encode(value)
