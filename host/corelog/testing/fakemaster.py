@@ -68,4 +68,5 @@ class FakeMaster:
 class _Target:
     def __init__(self, master: FakeMaster, name: str, methods: tuple[str, ...]) -> None:
         for method in methods:
-            setattr(self, method, lambda *arguments, method=method: master.call(name, method, arguments))
+            setattr(self, method, lambda *arguments, _method=method, **options: master.call(
+                name, _method, (*arguments, *options.values())))
