@@ -49,7 +49,8 @@ def test_no_file_names_a_package_registry() -> None:
 
 def test_every_folder_of_sources_says_what_it_is_for() -> None:
     roots = ["firmware/log", "firmware/proto", "firmware/board", "firmware/device", "firmware/runtime",
-             "firmware/fuzz", "gateware", "gateware/corelog_gateware/rtio", "gateware/corelog_gateware/simulator", "host/sipyco",
+             "firmware/relay", "firmware/satman", "firmware/fuzz", "gateware", "gateware/corelog_gateware/drtio",
+             "gateware/corelog_gateware/rtio", "gateware/corelog_gateware/simulator", "host/sipyco",
              "host/corelog/wire", "host/corelog/coredevice", "host/corelog/controllers", "host/corelog/ctlmgr",
              "host/corelog/master", "host/corelog/language", "host/corelog/lab", "host/corelog/testing",
              "tests", "tests/vectors", "tests/hil", "tests/bench", "examples"]

@@ -1,7 +1,7 @@
 //! DRTIO links: registers of the downstream ports and of the uplink, routing, and the buffers of aux frames.
 //!
-//! `docs/drtio.md`, section 5, is the contract. A board has the links that its gateware has: what is asked of another one
-//! reads 0, and what is written to it goes nowhere.
+//! `docs/drtio.md`, section 5, is the contract. A board has the links that its gateware has: what is asked of another
+//! one reads 0, and what is written to it goes nowhere.
 
 use core::ptr;
 

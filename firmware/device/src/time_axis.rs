@@ -1,4 +1,4 @@
-//! Device time and RTIO counter at one instant: all boards of a tree share the counter, so that it orders their records.
+//! Device time and RTIO counter at one instant: all boards of a tree share the counter, so that it orders records.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 

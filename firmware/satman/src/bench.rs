@@ -7,15 +7,17 @@ use embassy_time::{Duration, Timer};
 use crate::{forward, stream};
 
 /// Batches written at a time: several frames.
-const DELIVERED: u32 = 20;
+const DELIVERED: u32 = 6;
 /// Longest wait for the core device to have them, in steps.
 const PATIENCE: u32 = 50;
+/// Most samples.
+const ROUNDS: usize = 8;
 const STEP: Duration = Duration::from_millis(100);
 
 /// What it costs to get a record of this board to the core device: busy cycles from records in the ring until they were
 /// acknowledged, per record.
 pub async fn upstream(samples: &mut [u32]) {
-    let rounds = samples.len().min(16);
+    let rounds = samples.len().min(ROUNDS);
     for sample in &mut samples[..rounds] {
         for _ in 0..DELIVERED {
             write_batch();
@@ -36,11 +38,11 @@ pub async fn upstream(samples: &mut [u32]) {
     report("deliver a record upstream (batch)", &mut samples[..rounds], 0);
 }
 
-/// What it costs to pass on a frame from a board behind this one, if any come meanwhile: busy cycles of a tenth of a second
-/// per frame.
+/// What it costs to pass on a frame from a board behind this one, if any come meanwhile: busy cycles of a tenth of a
+/// second, per frame.
 pub async fn forwarding(samples: &mut [u32]) {
     let mut used = 0;
-    for _ in 0..samples.len().min(16) {
+    for _ in 0..samples.len().min(ROUNDS) {
         let (busy, before) = (Busy::start(), forward::frames());
         Timer::after(STEP).await;
         let frames = forward::frames().wrapping_sub(before);
