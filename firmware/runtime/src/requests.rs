@@ -217,7 +217,7 @@ async fn perform_debug(connection: &mut Connection, request: Debug) -> Result<()
         Debug::Flood { level, body_length, count, warn_every, interval } => {
             debug::flood(debug::Flood { level, body_length: body_length.into(), count, warn_every, interval }).await;
         }
-        Debug::Measure { count } => corelog_device::bench::run(count, bench::delivery).await,
+        Debug::Measure { count } => corelog_device::bench::run(count, bench::run).await,
     }
     success(connection).await
 }
