@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "board": "run the simulated board: real gateware and firmware in Verilator",
     "run": "run one experiment without a master",
     "master": "experiment master",
+    "session": "start master, controller manager and dashboard, and end them together",
     "client": "talk to the master: submit, show the schedule, log, datasets, ...",
     "ctlmgr": "controller manager: runs the controllers of the device database",
     "token": "make and remove the tokens of those who may use the master from other machines",

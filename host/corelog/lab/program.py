@@ -112,6 +112,11 @@ class Program:
             assert self.process is not None
             self.process.send_signal(number)
 
+    def kill(self) -> None:
+        """Ends it at once if it still runs, with all that it has started."""
+        if self.running:
+            self._child.kill()
+
     async def stop(self, timeout: float = 10.0) -> int | None:
         """SIGTERM, and after ``timeout`` seconds SIGKILL to its whole process group. Returns the exit status."""
         if self.process is None:
