@@ -66,13 +66,20 @@ class SourceFormatter(MultilineFormatter):
     def format(self, record: logging.LogRecord) -> str:
         level, rest = super().format(record).split(":", 1)
         line = f"{level}:{getattr(record, 'source', '')}:{rest}"
-        return f"{self._asctime(record)} {line}" if self._with_time else line
+        return f"{self._asctime(record.created)} {line}" if self._with_time else line
 
-    def _asctime(self, record: logging.LogRecord) -> str:
-        second = int(record.created)
+    def format_lines(self, lines: str, created: float) -> str:
+        """The same for many records of one line and one time, which are `LEVEL:source:name:message` already."""
+        if not self._with_time:
+            return lines
+        begin = f"{self._asctime(created)} "
+        return begin + lines[:-1].replace("\n", "\n" + begin) + "\n"
+
+    def _asctime(self, created: float) -> str:
+        second = int(created)
         if self._second[0] != second:
             self._second = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-        return f"{self._second[1]},{int(record.msecs):03d}"
+        return f"{self._second[1]},{int((created - second) * 1000):03d}"
 
 
 class ThreadedHandler(logging.Handler):
@@ -81,16 +88,17 @@ class ThreadedHandler(logging.Handler):
     What does not fit into the queue while the destination is slow is counted in `lost`, and said in its place.
     """
 
-    def __init__(self, destination: Destination, formatter: logging.Formatter):
+    def __init__(self, destination: Destination, formatter: SourceFormatter):
         super().__init__()
         self.setFormatter(formatter)
+        self._format_lines = formatter.format_lines
         self.lost = 0
         self._unsaid = 0
         self._destination = destination
         # Not the handler's own lock, which logging holds while it waits for `close`.
         self._queue_lock = threading.Lock()
-        self._queue: deque[str] = deque()
-        self._characters = 0
+        self._queue: deque[tuple[str, int]] = deque()  # lines, number of records
+        self._records = self._characters = 0
         self._wake = threading.Event()
         self._ends = False
         self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
@@ -101,21 +109,27 @@ class ThreadedHandler(logging.Handler):
             line = self.format(record)
         except Exception as error:  # noqa: BLE001  arguments are the caller's; logging never raises into it
             line = f"{record.levelname}:{record.name}:{record.msg!r} cannot be formatted: {error!r}"
+        self._put(line + "\n", 1)
+
+    def put_lines(self, lines: str, count: int, time: float) -> None:
+        """Many records of one line and one time, which are `LEVEL:source:name:message` already."""
+        self._put(self._format_lines(lines, time), count)
+
+    def _put(self, lines: str, count: int) -> None:
         with self._queue_lock:
-            if len(self._queue) >= QUEUE_RECORDS or self._characters >= QUEUE_CHARACTERS:
-                self.lost += 1
-                self._unsaid += 1
+            if self._records >= QUEUE_RECORDS or self._characters >= QUEUE_CHARACTERS:
+                self.lost += count
+                self._unsaid += count
                 return
             if self._unsaid:
-                self._put(f"WARNING::corelog.logs:{self._unsaid} records are missing here: they could not be written")
+                text = f"WARNING::corelog.logs:{self._unsaid} records are missing here: they could not be written\n"
+                self._queue.append((text, 0))
                 self._unsaid = 0
-            self._put(line)
+            self._queue.append((lines, count))
+            self._records += count
+            self._characters += len(lines)
         if not self._wake.is_set():
             self._wake.set()
-
-    def _put(self, line: str) -> None:
-        self._queue.append(line + "\n")
-        self._characters += len(line)
 
     def _run(self) -> None:
         while not self._ends or self._queue:
@@ -125,13 +139,14 @@ class ThreadedHandler(logging.Handler):
     def _write_queue(self) -> None:
         self._wake.clear()
         with self._queue_lock:
-            lines, self._queue, self._characters = self._queue, deque(), 0
+            taken, self._queue = self._queue, deque()
+            count, self._records, self._characters = self._records, 0, 0
         try:
-            self._destination.write("".join(lines))
+            self._destination.write("".join(lines for lines, _ in taken))
         except (OSError, ValueError):  # full disk, closed terminal: counted, as there is nowhere to say it now
             with self._queue_lock:
-                self.lost += len(lines)
-                self._unsaid += len(lines)
+                self.lost += count
+                self._unsaid += count
 
     def close(self) -> None:
         """Writes what waits, as far as the destination takes it within a deadline."""
@@ -155,17 +170,18 @@ def local_level(args: argparse.Namespace) -> int:
     return logging.WARNING + 10 * int(args.quiet) - 10 * int(args.verbose)
 
 
-def start(args: argparse.Namespace, source: str, *others: logging.Handler) -> None:
-    """Lets the root logger write to the console, to the file if one was asked for, and to `others`.
+def start(args: argparse.Namespace, source: str, *others: logging.Handler) -> list[ThreadedHandler]:
+    """Lets the root logger write to `others`, the console, and the file if one was asked for; returns these two.
 
     Own records get `source` and are filtered by -v and -q; those of other programs always pass.
     """
-    handlers: list[logging.Handler] = [ThreadedHandler(Console(), SourceFormatter())]
+    handlers = [ThreadedHandler(Console(), SourceFormatter())]
     if getattr(args, "log_file", None) is not None:
         handlers.append(ThreadedHandler(RotatedFile(args.log_file, args.log_backup_count),
                                         SourceFormatter(with_time=True)))
     root = logging.getLogger()
     root.setLevel(logging.NOTSET)  # the handlers' filters decide; records of others come at any level
-    for handler in [*handlers, *others]:
+    for handler in [*others, *handlers]:
         handler.addFilter(SourceFilter(local_level(args), source))
         root.addHandler(handler)
+    return handlers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sqlite3
 import sys
 from collections.abc import Sequence
 
@@ -11,8 +12,8 @@ from corelog import device_db
 from corelog.frontend import logs
 from corelog.frontend.common import CommandError, command
 from corelog.master.devices import DeviceDatabase
-from corelog.master.log import LogBroadcast
-from corelog.master.server import Master, Ports, make_broadcaster
+from corelog.master.log import STORE_FILE, STORE_MIB, MasterLog
+from corelog.master.server import Master, Ports
 from sipyco import common_args
 from sipyco.tools import SignalHandler, SimpleSSLConfig
 
@@ -29,6 +30,11 @@ def get_argparser() -> argparse.ArgumentParser:
     group.add_argument("--device-db", default="device_db.py", metavar="FILE", help="default: %(default)s")
     common_args.verbosity_args(parser)
     logs.log_file_args(parser)
+    group = parser.add_argument_group("log store")
+    group.add_argument("--log-store", default=STORE_FILE, metavar="FILE",
+                       help="keeps every record for `corelog client show log` (default: %(default)s)")
+    group.add_argument("--log-store-size", type=int, default=STORE_MIB, metavar="MIB",
+                       help="the oldest records go when it is larger (default: %(default)s)")
     parser.add_argument("--name", help="name of this master, shown by clients")
     return parser
 
@@ -56,10 +62,13 @@ async def serve(args: argparse.Namespace) -> Master:
     """Starts logging and the master. Raises CommandError."""
     ssl = SimpleSSLConfig(*args.ssl) if args.ssl else None
     ports = Ports(args.port_notify, args.port_control, args.port_logging, args.port_broadcast)
-    broadcaster = make_broadcaster()
-    logs.start(args, "master", LogBroadcast(broadcaster.broadcast))
     try:
-        master = Master(DeviceDatabase(args.device_db), broadcaster, args.name)
+        log = MasterLog(args.log_store, args.log_store_size << 20)
+    except sqlite3.Error as error:
+        raise CommandError(f"cannot open the log store {args.log_store}: {error}") from error
+    log.displays += logs.start(args, "master", log.handler)
+    try:
+        master = Master(DeviceDatabase(args.device_db), log, args.name)
     except device_db.DeviceDBError as error:
         raise CommandError(str(error)) from error
     bind = common_args.bind_address_from_args(args)

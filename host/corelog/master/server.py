@@ -7,19 +7,14 @@ A further part (datasets, scheduler, experiments) joins by its notifiers in `Mas
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from corelog.master.devices import DeviceDatabase
-from corelog.master.log import QUEUE_LIMIT, loss_entry
-from sipyco import logs
-from sipyco.broadcast import Broadcaster
+from corelog.master.log import MasterLog
 from sipyco.pc_rpc import Server
 from sipyco.sync_struct import Notifier, Publisher
 from sipyco.tools import SimpleSSLConfig
-
-logger = logging.getLogger(__name__)
 
 
 class Part(Protocol):
@@ -68,23 +63,24 @@ class RpcTarget:
 class Master:
     """Build it in a running loop; `start` serves, `stop` ends."""
 
-    def __init__(self, database: DeviceDatabase, broadcaster: Broadcaster, name: str | None = None):
+    def __init__(self, database: DeviceDatabase, log: MasterLog, name: str | None = None):
         self.management = Management(name)
         self.devices = database
-        self.parts: list[Part] = []
+        self.log = log
+        self.parts: list[Part] = [log]
         self.notifiers: dict[str, Notifier] = {"devices": database.notifier}
         self.targets: dict[str, Any] = {
             "device_db": RpcTarget(database, "get_device_db", "get", "get_satellite_cpu_target", "scan"),
+            "log_store": RpcTarget(log.reader, "read", "status"),
             "master_management": RpcTarget(self.management, "get_name", "terminate"),
         }
-        self.broadcaster = broadcaster
         self._servers: list[Any] = []
 
     async def start(self, bind: list[str] | None, ports: Ports, ssl: SimpleSSLConfig | None = None) -> None:
         """Starts the parts, then listens on all ports. Raises OSError if one is taken; nothing is left open then."""
         servers: list[tuple[Any, int]] = [
-            (self.broadcaster, ports.broadcast),
-            (logs.Server(), ports.logging),
+            (self.log.broadcaster, ports.broadcast),
+            (self.log.server, ports.logging),
             (Publisher(self.notifiers), ports.notify),
             (Server(self.targets, None, allow_parallel=True), ports.control),
         ]
@@ -104,12 +100,3 @@ class Master:
             await self._servers.pop().stop()
         for part in reversed(self.parts):
             await part.stop()
-
-
-def make_broadcaster() -> Broadcaster:
-    """The master's broadcaster, which tells clients of log records that they missed."""
-    try:
-        return Broadcaster(queue_limit=QUEUE_LIMIT, loss_message=loss_entry)
-    except TypeError:  # the ecosystem's own sipyco drops in silence
-        logger.warning("this sipyco cannot tell clients which log records they missed")
-        return Broadcaster(queue_limit=QUEUE_LIMIT)

@@ -1,8 +1,13 @@
 """Log records out of a stream of bytes, whatever the bytes are."""
 
+import re
 from collections.abc import Callable
 
 from sipyco._log_lines import LEVELS, MAX_LINE, MAX_RECORD, RecordSink, parse_log_message
+
+# Possessive: what once fits is never tried otherwise, so the time is linear. WARN is left to those who translate it.
+_PLAIN = re.compile(rb"(?:[^:\n]*+:(?:%s):[^:\n]*+:[^\n]*+\n)*+" % b"|".join(
+    name.encode() for name in LEVELS if name != "WARN"))
 
 
 class FormatError(ValueError):
@@ -14,10 +19,14 @@ class RecordAssembler:
 
     Lines above MAX_LINE and records above MAX_RECORD are logged in pieces, each marked. Bytes that are not UTF-8
     become ``\\xNN``. Call `end` when there is no more.
+
+    `bulk`, if given, gets runs of network lines that are records of one line each and valid UTF-8, as they are, and
+    those records are not logged.
     """
 
-    def __init__(self, source_cb: Callable[[], str] | None) -> None:
+    def __init__(self, source_cb: Callable[[], str] | None, bulk: Callable[[bytes], None] | None = None) -> None:
         self._source_cb = source_cb
+        self._bulk = bulk
         self._sink = RecordSink()
         self._unfinished: list[bytes] = []
         self._size = 0
@@ -37,15 +46,32 @@ class RecordAssembler:
                 self._cut_long_line()
             return
         rest = data[end + 1:]
-        complete = data[:end]
+        complete = data[:end + 1]
         if self._unfinished:
             complete = b"".join([*self._unfinished, complete])
         self._unfinished = [rest] if rest else []
         self._size = len(rest)
-        text = complete.decode("utf-8", "backslashreplace")
-        self.feed_lines(text.split("\n"))
+        if self._bulk is not None:
+            complete = self._pass_plain(complete, self._bulk)
+        if complete:
+            text = complete[:-1].decode("utf-8", "backslashreplace")
+            self.feed_lines(text.split("\n"))
         if self._size > MAX_LINE:
             self._cut_long_line()
+
+    def _pass_plain(self, data: bytes, bulk: Callable[[bytes], None]) -> bytes:
+        """Hand over the plain records with which `data` begins; returns the rest."""
+        if self._in_long_line or self._missing:
+            return data
+        match = _PLAIN.match(data)
+        plain = b"" if match is None else match[0]
+        try:
+            plain.decode()
+        except UnicodeDecodeError as error:
+            plain = plain[:plain.rfind(b"\n", 0, error.start) + 1]
+        if plain:
+            bulk(plain)
+        return data[len(plain):]
 
     def feed_lines(self, lines: list[str]) -> None:
         """The same for complete lines without their newline."""

@@ -208,6 +208,15 @@ class Fanout:
         if self._bytes > _BATCH_BYTES or len(self._lines) >= _BATCH_LINES:
             self.flush()
 
+    def put_lines(self, data: bytes) -> None:
+        """Many lines, each with its newline; given at once."""
+        self.flush()
+        lines = data.split(b"\n")
+        lines.pop()
+        lines = [line + b"\n" for line in lines]
+        for member in self._members:
+            member.take(lines, data)
+
     def flush(self) -> None:
         """Give what was put to the members."""
         if self._lines:

@@ -124,6 +124,16 @@ class Broadcaster(AsyncioServer):
         if listeners is not None:
             listeners.put(_encode(obj))
 
+    def listening(self, name: str) -> bool:
+        """Whether anybody listens to channel `name`."""
+        return name in self._listeners
+
+    def broadcast_encoded(self, name: str, lines: bytes) -> None:
+        """Send many messages at once: PYON texts, each with a newline at its end and none within."""
+        listeners = self._listeners.get(name)
+        if listeners is not None:
+            listeners.put_lines(lines)
+
 
 Callbacks = Callable[[Any], Any] | Iterable[Callable[[Any], Any]]
 

@@ -89,15 +89,28 @@ class LogParser:
 
 
 class Server(AsyncioServer):
-    """Receives network lines and logs them, with the attribute `source`."""
+    """Receives network lines and logs them, with the attribute `source`.
+
+    `bulk`, if given, gets runs of network lines that are records of one line each and valid UTF-8, as they are, and
+    those records are not logged. `throttle`, if given, is awaited between portions of at most 256 KiB, so that
+    senders wait for it.
+    """
+
+    def __init__(self, bulk: Callable[[bytes], None] | None = None,
+                 throttle: Callable[[], Awaitable[Any]] | None = None) -> None:
+        super().__init__()
+        self.bulk = bulk
+        self.throttle = throttle
 
     async def _handle_connection_cr(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if await read_first_line(reader) != _BANNER:
             return
-        assembler = RecordAssembler(None)
+        assembler = RecordAssembler(None, self.bulk)
         try:
             while data := await reader.read(READ_SIZE):
                 assembler.feed(data)
+                if self.throttle is not None:
+                    await self.throttle()
             assembler.end()
         except FormatError:
             logger.warning("received improperly formatted message, dropping connection to %s",

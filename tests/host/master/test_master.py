@@ -59,7 +59,7 @@ async def test_control_port_has_the_targets_and_methods_of_the_log_path(tmp_path
         await start_master(system, "--name", "lab 1")
         control = AsyncioClient()
         await control.connect_rpc(system.address, 3251, None)
-        assert control.get_rpc_id()[0] == ["device_db", "master_management"]
+        assert control.get_rpc_id()[0] == ["device_db", "log_store", "master_management"]
         await control.select_rpc_target("master_management")
         assert await control.get_name() == "lab 1"
         await control.close_rpc()

@@ -1,0 +1,131 @@
+"""`corelog client show log` with options: the records that the master has stored, from any point on, none left out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from corelog.coredevice.view import printable
+from corelog.frontend.common import CommandError
+from corelog.master.log_lines import LEVELS, NAMES
+
+PAGE = 2000
+WAIT = 10.0
+"""Seconds for which the master keeps a request that has no answer yet."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options; with none of them the log is shown live, as it is broadcast."""
+    group = parser.add_argument_group("stored log (with any of these; all records that meet all of them)")
+    group.add_argument("--since", type=moment, metavar="TIME",
+                       help="from then on: 10m, 2h, 3d (ago), 14:30, 2030-01-31, '2030-01-31 14:30:00', Unix time")
+    group.add_argument("--until", type=moment, metavar="TIME", help="up to then")
+    group.add_argument("--level", type=level, help="at least this level: trace, debug, info, warning, error, critical")
+    group.add_argument("--grep", type=pattern, metavar="REGEX", help="those whose source, name or text it is found in")
+    group.add_argument("--rid", type=int, help="those of this run, and errors of the core device during it")
+    group.add_argument("--number", type=numbers, metavar="FIRST[-LAST]", help="by number, as notices of loss name them")
+    group.add_argument("--follow", action="store_true",
+                       help="go on with what comes, until Ctrl-C; begins now if there is neither --since nor --number")
+    group.add_argument("--json", action="store_true", help="one JSON object per record, with all its fields")
+
+
+def wanted(args: argparse.Namespace) -> bool:
+    """Whether an option asks for the stored log."""
+    return any(value not in (None, False) for value in (args.since, args.until, args.level, args.grep, args.rid,
+                                                        args.number, args.follow, args.json))
+
+
+def show(args: argparse.Namespace, store: Any) -> None:
+    """Prints what is asked for. `store`: the master's RPC target `log_store`."""
+    first, last = args.number or (0, None)
+    if args.follow and args.since is None and args.number is None:
+        first = store.status()["next"]
+    line = json_line if args.json else text_line
+    try:
+        for record in records(args, store, first, last):
+            if args.grep is None or args.grep.search(search_text(record)):
+                print(line(record), flush=args.follow)
+    except KeyboardInterrupt:
+        if not args.follow:
+            raise
+
+
+def records(args: argparse.Namespace, store: Any, first: int, last: int | None) -> Iterator[dict[str, Any]]:
+    """What the master selects, page by page. CommandError if it no longer keeps a number asked for."""
+    if args.number is not None and first < (kept := store.status()["first"]):
+        raise CommandError(f"the master no longer keeps records before number {kept}")
+    selection = {"since": args.since, "until": args.until, "level": args.level, "rid": args.rid}
+    while last is None or first <= last:
+        size = PAGE if last is None else min(PAGE, last - first + 1)
+        page = store.read(first, size, WAIT if args.follow else 0.0, **selection)
+        for record in page["records"]:
+            if last is None or record["number"] <= last:
+                yield record
+        first = page["next"]
+        if page["end"] and not args.follow:
+            return
+
+
+def text_line(record: dict[str, Any]) -> str:
+    """`level source mm/dd HH:MM:SS name:message`, as the live log is shown."""
+    when = time.strftime("%m/%d %H:%M:%S", time.localtime(record["time"]))
+    name = NAMES.get(record["level"], str(record["level"]))
+    return printable(f"{name} {record['source']} {when} {record['name']}:{record['message']}")
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """All fields."""
+    return json.dumps(record, ensure_ascii=False)
+
+
+def search_text(record: dict[str, Any]) -> str:
+    """What --grep looks at."""
+    return f"{record['source']} {record['name']}:{record['message']}"
+
+
+def moment(text: str, now: float | None = None) -> float:
+    """argparse type: a time, as Unix time."""
+    now = time.time() if now is None else now
+    if match := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhdw])", text):
+        return now - float(match[1]) * _UNITS[match[2]]
+    if re.fullmatch(r"[0-9]{9,11}(\.[0-9]+)?", text):
+        return float(text)
+    try:
+        if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?", text):
+            text = f"{datetime.fromtimestamp(now):%Y-%m-%d} {text.zfill(5) if text.count(':') == 1 else text.zfill(8)}"
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: try 10m, 14:30 or '2030-01-31 14:30'") from None
+
+
+def level(text: str) -> int:
+    """argparse type: the name of a level, or its number."""
+    name = text.upper()
+    if name in LEVELS or name == "WARN":
+        return LEVELS[name if name != "WARN" else "WARNING"]
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no level: {', '.join(LEVELS).lower()}") from None
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """argparse type: a regular expression."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+
+
+def numbers(text: str) -> tuple[int, int | None]:
+    """argparse type: FIRST, or FIRST-LAST."""
+    match = re.fullmatch(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor a range like 100-200")
+    return int(match[1]), int(match[2]) if match[2] else None
