@@ -17,6 +17,9 @@ const STEP: u32 = 16;
 /// satellite, asked for its buffer space, takes the way there and back, a fraction of a turn of the others.
 const LOOKS: u32 = if drtio::PRESENT { 64 } else { 8 };
 
+/// Highest number that a channel can have.
+const LAST_CHANNEL: u32 = 0xff_ffff;
+
 /// How a program ended.
 pub enum Outcome {
     /// Every event is submitted.
@@ -145,6 +148,9 @@ impl Player {
         duration: i64,
         connection: &Connection,
     ) -> Result<Option<(u64, u32)>, Stop> {
+        if channel > LAST_CHANNEL {
+            return Err(Stop::Exception { kind: ExceptionKind::Unreachable, channel });
+        }
         let deadline = self.cursor.wrapping_add_signed(duration);
         if (deadline.wrapping_sub(rtio::counter()) as i64) > LONGEST_WAIT {
             return Err(Stop::Refused("would wait for more than 60 s"));
