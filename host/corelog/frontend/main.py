@@ -19,6 +19,7 @@ SUBCOMMANDS = {
     "session": "start master, controller manager and dashboard, and end them together",
     "client": "talk to the master: submit, show the schedule, log, datasets, ...",
     "ctlmgr": "controller manager: runs the controllers of the device database",
+    "doctor": "check a set-up and say what to do",
     "token": "make and remove the tokens of those who may use the master from other machines",
     "log": "follow a core device's log without a master",
     "mgmt": "core device management: log, config, reboot, flash, ...",
