@@ -24,8 +24,8 @@ simple_server_loop({"driver": Driver(), "other": Driver()}, sys.argv[1], int(sys
 
 
 async def findings(system: Management, *options: str) -> tuple[int, list[str]]:
-    program = Program("doctor", ["corelog", "doctor", "-s", system.address, "--ctlmgr", system.address, "--timeout", "5",
-                                 *options], cwd=system.directory)
+    program = Program("doctor", ["corelog", "doctor", "-s", system.address, "--ctlmgr", system.address, *options],
+                      cwd=system.directory)
     await program.start()
     return await program.wait(60), list(program.lines)
 
