@@ -86,7 +86,8 @@ class Board:
         if self.process is not None:
             raise BoardError(f"the board on {self.address} is running already")
         built = await asyncio.to_thread(
-            build, False, self.firmware, tree=self.satellites > 0, satellite_firmware=self.satellite_firmware
+            build, "--vcd" in self.arguments, self.firmware,
+            tree=self.satellites > 0, satellite_firmware=self.satellite_firmware
         )
         chosen = self.address
         for attempt in range(1, ADDRESS_ATTEMPTS + 1):

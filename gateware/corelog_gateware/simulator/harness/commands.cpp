@@ -34,8 +34,8 @@ static std::string links(Tree &tree) {
                 << "\", \"from\": " << (up ? n : tree.before(n)) << ", \"to\": " << (up ? tree.before(n) : n)
                 << ", \"cut\": " << name(pipe.is_cut()) << ", \"receiving\": " << name(pipe.is_up())
                 << ", \"corrupt\": " << pipe.corrupt_rate() << ", \"drop\": " << pipe.drop_rate()
-                << ", \"words\": " << pipe.words() << ", \"corrupted\": " << pipe.corrupted()
-                << ", \"dropped\": " << pipe.dropped() << "}";
+                << ", \"words\": " << pipe.words() << ", \"aux\": " << pipe.aux()
+                << ", \"corrupted\": " << pipe.corrupted() << ", \"dropped\": " << pipe.dropped() << "}";
         }
     return out.str() + "]";
 }

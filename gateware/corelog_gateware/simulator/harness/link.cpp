@@ -61,6 +61,8 @@ void Pipe::transmit(uint64_t cycle) {
             continue;
         }
         words_++;
+        uint32_t first = block[i] & FIRST;
+        aux_ += first == AUX || first == AUX_LAST;
         block[i] = (block[i] & SYMBOLS) | UP;
         if (faulty) block[i] = damage(block[i]);
     }

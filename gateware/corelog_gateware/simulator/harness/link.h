@@ -44,6 +44,8 @@ public:
     static constexpr unsigned LATENCY = 64;
     // As sent: d 16 bits, k 2, enable. As received: d 16, k 2, bad, up.
     static constexpr uint32_t SYMBOLS = 0x3ffff, ENABLE = 1 << 18, BAD = 1 << 18, UP = 1 << 19;
+    // Byte 0 and its K bit; what they are in words of aux frames.
+    static constexpr uint32_t FIRST = 0x100ff, AUX = 0x1003c, AUX_LAST = 0x1005c;
 
     explicit Pipe(uint64_t seed) : corrupt_(seed), drop_(seed + 1), random_(seed + 2) {}
 
@@ -64,6 +66,7 @@ public:
     double corrupt_rate() const { return corrupt_.rate(); }
     double drop_rate() const { return drop_.rate(); }
     uint64_t words() const { return words_; }
+    uint64_t aux() const { return aux_; }              // words of aux frames, a byte each, as sent
     uint64_t corrupted() const { return corrupted_; }  // symbols
     uint64_t dropped() const { return dropped_; }      // words
 
@@ -74,7 +77,7 @@ private:
     Chance corrupt_, drop_;
     Random random_;
     bool is_cut_ = false, is_up_ = false;
-    uint64_t words_ = 0, corrupted_ = 0, dropped_ = 0;
+    uint64_t words_ = 0, aux_ = 0, corrupted_ = 0, dropped_ = 0;
 };
 
 }  // namespace corelog
