@@ -50,7 +50,7 @@ class Control:
 
     async def links(self) -> list[dict[str, Any]]:
         """Both directions of every link, each with ``link``, ``direction``, the boards ``from`` and ``to``, ``cut``,
-        ``receiving``, the rates ``corrupt`` and ``drop``, the counts ``words``, ``aux`` (words that are a byte of an aux
-        frame), ``corrupted`` (symbols) and ``dropped`` (words)."""
+        ``receiving``, the rates ``corrupt`` and ``drop``, the counts ``words``, ``aux`` (bytes of aux frames, a word
+        each), ``corrupted`` (symbols) and ``dropped`` (words)."""
         links: list[dict[str, Any]] = json.loads(await self.command("links"))
         return links
