@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.metadata
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -11,8 +12,12 @@ from collections.abc import Sequence
 from corelog import device_db
 from corelog.frontend import logs
 from corelog.frontend.common import CommandError, command
+from corelog.frontend.security_args import guard_from_args, security_args, warn_if_open
+from corelog.language.dataset_db import DatasetDBError
 from corelog.master.devices import DeviceDatabase
 from corelog.master.log import STORE_FILE, STORE_MIB, MasterLog
+from corelog.master.management import Experiments, Options
+from corelog.master.repository import RepositoryError
 from corelog.master.server import Master, Ports
 from sipyco import common_args
 from sipyco.tools import SignalHandler, SimpleSSLConfig
@@ -21,13 +26,23 @@ READY = "ARTIQ master is now ready."  # supervisors wait for exactly this line
 
 
 def get_argparser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="corelog master", description="Experiment master: receives the log of all "
-                                     "programs and shows it to clients, holds the device database.")
+    parser = argparse.ArgumentParser(
+        prog="corelog master", description="Experiment master: schedules and runs experiments, holds their datasets "
+        "and the device database, receives the log of all programs.")
+    parser.add_argument("--version", action="version", version=f"corelog {importlib.metadata.version('corelog')}")
     common_args.simple_network_args(parser, [
         ("notify", "notification", Ports.notify), ("control", "control", Ports.control),
         ("logging", "remote logging", Ports.logging), ("broadcast", "broadcast", Ports.broadcast)], ssl=True)
     group = parser.add_argument_group("databases")
     group.add_argument("--device-db", default="device_db.py", metavar="FILE", help="default: %(default)s")
+    group.add_argument("--dataset-db", default=Options.dataset_db, metavar="FILE", help="default: %(default)s")
+    group = parser.add_argument_group("repository")
+    group.add_argument("-g", "--git", action="store_true",
+                       help="the repository is one of git (bare or not); its commits are run, not the working copy")
+    group.add_argument("-r", "--repository", default=Options.repository, metavar="FOLDER", help="default: %(default)s")
+    group.add_argument("--experiment-subdir", default=Options.experiment_subdir, metavar="FOLDER",
+                       help="the part of the repository that is searched for experiments (default: all)")
+    security_args(parser)
     common_args.verbosity_args(parser)
     logs.log_file_args(parser)
     group = parser.add_argument_group("log store")
@@ -35,6 +50,8 @@ def get_argparser() -> argparse.ArgumentParser:
                        help="keeps every record for `corelog client show log` (default: %(default)s)")
     group.add_argument("--log-store-size", type=int, default=STORE_MIB, metavar="MIB",
                        help="the oldest records go when it is larger (default: %(default)s)")
+    parser.add_argument("--log-submissions", metavar="FILE",
+                        help="note all submissions in this file (RID, Unix time, file)")
     parser.add_argument("--name", help="name of this master, shown by clients")
     return parser
 
@@ -61,6 +78,7 @@ async def run(args: argparse.Namespace) -> None:
 async def serve(args: argparse.Namespace) -> Master:
     """Starts logging and the master. Raises CommandError."""
     ssl = SimpleSSLConfig(*args.ssl) if args.ssl else None
+    guard = guard_from_args(args)
     ports = Ports(args.port_notify, args.port_control, args.port_logging, args.port_broadcast)
     try:
         log = MasterLog(args.log_store, args.log_store_size << 20)
@@ -68,10 +86,14 @@ async def serve(args: argparse.Namespace) -> Master:
         raise CommandError(f"cannot open the log store {args.log_store}: {error}") from error
     log.displays += logs.start(args, "master", log.handler)
     try:
-        master = Master(DeviceDatabase(args.device_db), log, args.name)
-    except device_db.DeviceDBError as error:
+        devices = DeviceDatabase(args.device_db)
+        master = Master(devices, log, args.name, guard)
+        master.join(Experiments(Options(args.dataset_db, args.repository, args.git, args.experiment_subdir,
+                                        args.log_submissions), devices, log.broadcaster))
+    except (device_db.DeviceDBError, DatasetDBError, RepositoryError) as error:
         raise CommandError(str(error)) from error
     bind = common_args.bind_address_from_args(args)
+    warn_if_open(args, bind)
     try:
         await master.start(bind, ports, ssl)
     except OSError as error:

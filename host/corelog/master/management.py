@@ -57,8 +57,8 @@ class Experiments:
         self.scheduler = Scheduler(rids, _Revisions(self.experiments, self.repository), self.processes, handlers,
                                    options.log_submissions)
         handlers |= {f"scheduler_{name}": getattr(self.scheduler, name) for name in SCHEDULE_METHODS}
-        self.parts = [self.datasets, _Ending(self.processes), _Ending(self.repository), self.experiments,
-                      self.scheduler]
+        self.parts: list[DatasetDB | _Ending | ExperimentDB | Scheduler] = [
+            self.datasets, _Ending(self.processes), _Ending(self.repository), self.experiments, self.scheduler]
         self.notifiers = {
             "schedule": self.scheduler.notifier, "datasets": self.datasets.notifier,
             "interactive_args": self.interactive.notifier, "explist": self.experiments.notifier,

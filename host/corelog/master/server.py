@@ -1,7 +1,7 @@
 """The master: its parts, and the four ports on which they are served.
 
-A further part (datasets, scheduler, experiments) joins by its notifiers in `Master.notifiers` and its RPC targets in
-`Master.targets`, and its start and stop in `Master.parts`, before `start`.
+A further part joins by its notifiers in `Master.notifiers` and its RPC targets in `Master.targets`, and its start and
+stop in `Master.parts`, before `start`. All that has to do with experiments does so at once: `Master.join`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from corelog.master.devices import DeviceDatabase
 from corelog.master.log import MasterLog
+from corelog.master.management import Experiments
+from corelog.master.security import Guard
 from sipyco.pc_rpc import Server
 from sipyco.sync_struct import Notifier, Publisher
 from sipyco.tools import SimpleSSLConfig
@@ -61,9 +63,10 @@ class RpcTarget:
 
 
 class Master:
-    """Build it in a running loop; `start` serves, `stop` ends."""
+    """Build it in a running loop; `start` serves, `stop` ends. `guard` decides on who may use the control port."""
 
-    def __init__(self, database: DeviceDatabase, log: MasterLog, name: str | None = None):
+    def __init__(self, database: DeviceDatabase, log: MasterLog, name: str | None = None, guard: Guard | None = None):
+        self.guard = guard
         self.management = Management(name)
         self.devices = database
         self.log = log
@@ -76,13 +79,21 @@ class Master:
         }
         self._servers: list[Any] = []
 
+    def join(self, experiments: Experiments) -> None:
+        """Before `start`."""
+        self.parts += experiments.parts
+        self.notifiers |= experiments.notifiers
+        self.targets |= {name: RpcTarget(part, *methods) for name, (part, methods) in experiments.targets.items()}
+        self.log.running = experiments.scheduler.running
+
     async def start(self, bind: list[str] | None, ports: Ports, ssl: SimpleSSLConfig | None = None) -> None:
         """Starts the parts, then listens on all ports. Raises OSError if one is taken; nothing is left open then."""
+        targets = self.targets if self.guard is None else self.guard.targets(self.targets)
         servers: list[tuple[Any, int]] = [
             (self.log.broadcaster, ports.broadcast),
             (self.log.server, ports.logging),
             (Publisher(self.notifiers), ports.notify),
-            (Server(self.targets, None, allow_parallel=True), ports.control),
+            (Server(targets, None, allow_parallel=True), ports.control),
         ]
         try:
             for part in self.parts:
@@ -100,3 +111,5 @@ class Master:
             await self._servers.pop().stop()
         for part in reversed(self.parts):
             await part.stop()
+        if self.guard is not None:
+            self.guard.close()

@@ -114,7 +114,7 @@ class Worker:
             raise WorkerEnded("the worker was closed")
         self._in_step = True
         try:
-            await self._send(message)
+            await self._send(_encode(message))
             while True:
                 message = await self._receive(deadline, name)
                 match message["action"]:
@@ -137,17 +137,16 @@ class Worker:
         except (KeyError, TypeError, ValueError) as error:
             raise WorkerError(f"the worker sends what cannot be understood: {error!r}") from error
 
-    async def _answer(self, action: str, args: Any, kwargs: Any, deadline: float | None, name: str) -> dict[str, Any]:
+    async def _answer(self, action: str, args: Any, kwargs: Any, deadline: float | None, name: str) -> bytes:
         try:
             data = self._handlers[action](*args, **kwargs)
             if inspect.isawaitable(data):
                 data = await self._in_time(self._while_alive(data, name), deadline, name)
-            pyon.encode(data)
+            return _encode({"status": "ok", "data": data})
         except WorkerError:
             raise
         except Exception:  # noqa: BLE001  the experiment is to get it, whatever it is
-            return {"status": "failed", "exception": current_exc_packed()}
-        return {"status": "ok", "data": data}
+            return _encode({"status": "failed", "exception": current_exc_packed()})
 
     def _create_watchdog(self, seconds: float) -> int:
         self._next_watchdog += 1
@@ -157,9 +156,9 @@ class Worker:
     def _delete_watchdog(self, number: int) -> None:
         del self._watchdogs[number]
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def _send(self, line: bytes) -> None:
         assert self._process is not None
-        self._process.write(pyon.encode(message).encode() + b"\n")
+        self._process.write(line)
         try:
             await self._process.drain()
         except OSError:
@@ -220,7 +219,7 @@ class Worker:
         if process is None:
             return
         if not self._in_step:
-            process.write(pyon.encode({"action": "terminate"}).encode() + b"\n")
+            process.write(_encode({"action": "terminate"}))
         for force, limit in ((None, 0.0 if self._in_step else TERMINATE_LIMIT), (process.terminate, TERMINATE_LIMIT),
                              (process.kill, KILL_LIMIT)):
             if force is not None:
@@ -242,6 +241,10 @@ async def _within(work: Awaitable[Any], limit: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _encode(message: dict[str, Any]) -> bytes:
+    return pyon.encode(message).encode() + b"\n"
 
 
 def _time() -> float:

@@ -21,6 +21,7 @@ import socket
 import struct
 import sys
 import time
+import traceback
 from typing import Any, NoReturn
 
 REQUEST = struct.Struct("<Ii")
@@ -130,7 +131,7 @@ def main() -> None:
     # What nearly every worker needs; h5py and numpy take most of the time of a start.
     for name in ("corelog.experiment", "corelog.language.results"):
         importlib.import_module(name)
-    from corelog.master import worker_impl
+    from corelog.master import worker_exit, worker_impl
 
     gc.collect()
     gc.freeze()
@@ -140,7 +141,16 @@ def main() -> None:
         address, log_level = start.address, start.log_level
     else:
         return
-    worker_impl.work(address, log_level)
+    try:
+        worker_impl.work(address, log_level)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001  the process ends all the same, and says why
+        traceback.print_exc()
+        status = 1
+    else:
+        status = 0
+    worker_exit.leave(status)
 
 
 if __name__ == "__main__":

@@ -54,12 +54,14 @@ async def until_lines(program: Program, text: str) -> None:
     await eventually(there, 10, f"{text!r} in the output of {program.name}")
 
 
-async def test_control_port_has_the_targets_and_methods_of_the_log_path(tmp_path: Path) -> None:
+async def test_control_port_has_all_targets_and_only_their_methods(tmp_path: Path) -> None:
     async with management(tmp_path) as system:
         await start_master(system, "--name", "lab 1")
         control = AsyncioClient()
         await control.connect_rpc(system.address, 3251, None)
-        assert control.get_rpc_id()[0] == ["device_db", "log_store", "master_management"]
+        assert control.get_rpc_id()[0] == [
+            "dataset_db", "device_db", "experiment_db", "interactive_arg_db", "log_store", "master_management",
+            "schedule"]
         await control.select_rpc_target("master_management")
         assert await control.get_name() == "lab 1"
         await control.close_rpc()

@@ -332,6 +332,34 @@ async def test_modules_beside_the_experiment_can_be_imported_late_and_changes_co
         assert [args for args, _ in own.said] == [(1, 1), (1, 2), (1, 3)]
 
 
+async def test_at_its_end_a_worker_flushes_files_waits_for_threads_and_runs_exit_functions(tmp_path: Path) -> None:
+    async with bench(ForkedProcesses, tmp_path) as own:
+        for threads in (False, True):
+            await own.run(await own.build(f"""
+                import atexit, threading, weakref
+                from pathlib import Path
+                from concurrent.futures import ThreadPoolExecutor
+                folder = Path({str(tmp_path)!r})
+                of_the_module = open(folder / "module", "w")
+                class Careless(EnvExperiment):
+                    def build(self): pass
+                    def run(self):
+                        of_the_module.write("module")
+                        self.own, self.cycle = open(folder / "own", "w"), self
+                        self.own.write("own")
+                        atexit.register((folder / "atexit").write_text, "atexit")
+                        weakref.finalize(self, (folder / "finalize").write_text, "finalize")
+                        if {threads}:
+                            self.pool = ThreadPoolExecutor()
+                            self.pool.submit(lambda: time.sleep(0.1))
+                            threading.Thread(target=lambda: (time.sleep(0.2), (folder / "thread").touch())).start()
+                """))
+            for name in ("module", "own", "atexit", "finalize"):
+                assert (tmp_path / name).read_text() == name
+                (tmp_path / name).unlink()
+            assert (tmp_path / "thread").exists() == threads
+
+
 async def test_when_the_zygote_dies_its_workers_end_and_the_next_one_starts(tmp_path: Path) -> None:
     async with bench(ForkedProcesses, tmp_path) as own:
         worker = await own.build("""
