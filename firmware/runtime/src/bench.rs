@@ -43,8 +43,8 @@ async fn delivery(samples: &mut [u32]) {
     report("deliver a record (batch, with TCP)", &mut samples[..rounds], 0);
 }
 
-/// What it costs to take a satellite's record and get it to the subscribers, if any come meanwhile: busy cycles of half a
-/// second per record.
+/// What it costs to take a satellite's record and get it to the subscribers, if any come meanwhile: busy cycles of half
+/// a second per record.
 async fn relaying(samples: &mut [u32]) {
     let mut used = 0;
     for _ in 0..samples.len().min(8) {

@@ -6,6 +6,8 @@ pub mod call;
 pub mod log;
 pub mod remote;
 mod survey;
+mod talk;
+mod transfer;
 
 use core::cell::Cell;
 
@@ -22,9 +24,9 @@ use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
 use heapless::Vec;
-use remote::Turn;
 use static_cell::StaticCell;
 use survey::Survey;
+use talk::Turn;
 
 /// Whether there are ports.
 pub const PRESENT: bool = PORTS != 0;
@@ -34,8 +36,8 @@ pub const MOST: usize = if PORTS == 0 { 0 } else { 16 };
 const PORT_TASKS: usize = if PORTS == 0 { 1 } else { PORTS };
 const DESTINATION_TASKS: usize = if MOST == 0 { 1 } else { MOST };
 
-/// Frames of a port that are taken before other tasks have their turn, however many there are: few enough that this board's
-/// own work goes on, and enough that a satellite gets its acknowledgements before it sends again.
+/// Frames of a port that are taken before other tasks have their turn, however many there are: few enough that this
+/// board's own work goes on, and enough that a satellite gets its acknowledgements before it sends again.
 const FRAMES: u32 = 4;
 
 const ROUTING_TABLE: &str = "routing_table";
