@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from corelog.frontend import client_actions, client_show
+from corelog.frontend import client_actions, client_show, show_log
 from corelog.frontend.client_show import log_line
 from corelog.frontend.common import CommandError, command, port
 from corelog.frontend.master_link import BROADCAST, CONTROL, NOTIFY, default_server
@@ -55,7 +55,7 @@ def get_argparser() -> argparse.ArgumentParser:
     show = actions.add_parser("show", help="show what the master has, live, until Ctrl-C")
     show.add_argument("what", choices=["log", "ccb", *client_show.TABLES])
     show.add_argument("--once", action="store_true", help="print it once and end (not log, ccb)")
-    show.add_argument("--follow", action="store_true", default=True, help="go on showing what comes (always)")
+    show_log.add_options(show)
     actions.add_parser("scan-devices", help="let the master read its device database again")
     scan = actions.add_parser("scan-repository", help="let the master read its repository again")
     scan.add_argument("--async", dest="no_wait", action="store_true", help="do not wait until it is done")
@@ -76,7 +76,8 @@ def _connection(parser: argparse.ArgumentParser, *, default: bool) -> None:
     parser.add_argument("-s", "--server", default=suppressed(default_server()), metavar="HOST",
                         help="the master (default: ::1)")
     parser.add_argument("--port", type=port, default=suppressed(None),
-                        help=f"default: {CONTROL}, for show {NOTIFY}, for show log and show ccb {BROADCAST}")
+                        help=f"default: {CONTROL}, for show {NOTIFY}, for show log and show ccb {BROADCAST}, "
+                             f"for the stored log {CONTROL}")
     parser.add_argument("--ssl", nargs=3, metavar=("CERT", "KEY", "PEER"), default=suppressed(None), help="use TLS")
     parser.add_argument("--token-file", metavar="FILE", default=suppressed(None),
                         help="file with the token for a master that wants one (default: environment CORELOG_TOKEN)")
@@ -125,7 +126,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     common_args.init_logger_from_args(args)
     ssl = SimpleSSLConfig(*args.ssl) if args.ssl else None
     try:
-        if args.action == "show":
+        if args.action == "show" and show_log.wanted(args):
+            show_log.show_stored(args, ssl)
+        elif args.action == "show":
             asyncio.run(client_show.show(args, ssl))
         else:
             client_actions.act(args, ssl)

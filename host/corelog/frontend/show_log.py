@@ -12,7 +12,9 @@ from typing import Any
 
 from corelog.coredevice.view import printable
 from corelog.frontend.common import CommandError
+from corelog.frontend.master_link import CONTROL, control, token
 from corelog.master.log_lines import LEVELS, NAMES
+from sipyco.tools import SimpleSSLConfig
 
 PAGE = 2000
 WAIT = 10.0
@@ -39,6 +41,14 @@ def wanted(args: argparse.Namespace) -> bool:
     """Whether an option asks for the stored log."""
     return any(value not in (None, False) for value in (args.since, args.until, args.level, args.grep, args.rid,
                                                         args.number, args.follow, args.json))
+
+
+def show_stored(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
+    """Asks the master's control port. CommandError if something else than the log was to be shown."""
+    if args.what != "log":
+        raise CommandError(f"show {args.what} does not have the options of show log")
+    with control(args.server, args.port or CONTROL, "log_store", ssl, token(args.token_file)) as store:
+        show(args, store)
 
 
 def show(args: argparse.Namespace, store: Any) -> None:

@@ -9,6 +9,9 @@ from sipyco._log_lines import LEVELS, MAX_LINE, MAX_RECORD, RecordSink, parse_lo
 _PLAIN = re.compile(rb"(?:[^:\n]*+:(?:%s):[^:\n]*+:[^\n]*+\n)*+" % b"|".join(
     name.encode() for name in LEVELS if name != "WARN"))
 
+_OTHER_LINES = 8
+"""Lines, of which the first is not a plain record, that are taken one by one before plain ones are looked for."""
+
 
 class FormatError(ValueError):
     """A network line without a source."""
@@ -52,26 +55,33 @@ class RecordAssembler:
         self._unfinished = [rest] if rest else []
         self._size = len(rest)
         if self._bulk is not None:
-            complete = self._pass_plain(complete, self._bulk)
-        if complete:
+            self._feed_bulk(complete, self._bulk)
+        else:
             text = complete[:-1].decode("utf-8", "backslashreplace")
             self.feed_lines(text.split("\n"))
         if self._size > MAX_LINE:
             self._cut_long_line()
 
-    def _pass_plain(self, data: bytes, bulk: Callable[[bytes], None]) -> bytes:
-        """Hand over the plain records with which `data` begins; returns the rest."""
-        if self._in_long_line or self._missing:
-            return data
-        match = _PLAIN.match(data)
-        plain = b"" if match is None else match[0]
-        try:
-            plain.decode()
-        except UnicodeDecodeError as error:
-            plain = plain[:plain.rfind(b"\n", 0, error.start) + 1]
-        if plain:
-            bulk(plain)
-        return data[len(plain):]
+    def _feed_bulk(self, data: bytes, bulk: Callable[[bytes], None]) -> None:
+        """Whole lines: plain records in bulk, the others some lines at a time."""
+        pos = 0
+        while pos < len(data):
+            plain = b""
+            if not self._in_long_line and not self._missing and (match := _PLAIN.match(data, pos)):
+                plain = match[0]
+            try:
+                plain.decode()
+            except UnicodeDecodeError as error:
+                plain = plain[:plain.rfind(b"\n", 0, error.start) + 1]
+            if plain:
+                bulk(plain)
+                pos += len(plain)
+                continue
+            end = pos
+            for _ in range(max(self._missing, _OTHER_LINES)):
+                end = data.find(b"\n", end) + 1 or len(data)
+            self.feed_lines(data[pos:end - 1].decode("utf-8", "backslashreplace").split("\n"))
+            pos = end
 
     def feed_lines(self, lines: list[str]) -> None:
         """The same for complete lines without their newline."""

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from corelog.frontend import logs, show_log
+from corelog.lab.program import Program
 from corelog.master.log import MasterLog
 from sipyco.broadcast import Receiver
 from sipyco.pc_rpc import Client
@@ -121,6 +123,41 @@ async def test_stored_log_is_shown_by_time_level_run_and_number_also_after_a_res
         number = int((await show(system, "--json", "--rid", "3"))[0].split(",")[0].rpartition(" ")[2])
         assert len(await show(system, "--number", f"{number}-{number + 3}")) == 4
         await system.stop()
+
+
+async def client(system: Management, *arguments: str) -> Program:
+    program = Program("client", ["corelog", "client", "-s", system.address, "show", *arguments], cwd=system.directory)
+    await program.start()
+    return program
+
+
+async def test_client_program_shows_the_stored_log_and_follows_it(tmp_path: Path) -> None:
+    async with management(tmp_path) as system:
+        await start(system)
+        await send(system, LINES)
+        await stored(system, " last")
+        found = await client(system, "log", "--since", "1h", "--level", "info", "--grep", r"x\.py.*colons")
+        assert await found.wait(20) == 0
+        line, = found.lines
+        assert re.fullmatch(r"INFO worker\(3,x\.py\) \d\d/\d\d \d\d:\d\d:\d\d a\.b:text: with colons", line)
+        follower = await client(system, "log", "--follow", "--rid", "4")
+        number = 0
+
+        async def followed() -> bool:
+            nonlocal number
+            number += 1
+            await send(system, b"worker(4,x.py):INFO:n:%d\nworker(5,x.py):INFO:n:%d\n" % (number, number))
+            return len(follower.lines) > 3
+
+        await eventually(followed, 30, "lines of the follower")
+        assert follower.process is not None
+        follower.process.send_signal(signal.SIGINT)
+        assert await follower.wait(10) == 0
+        came = [int(line.rpartition(":")[2]) for line in follower.lines]
+        assert came == list(range(came[0], came[-1] + 1))
+        wrong = await client(system, "devices", "--level", "info")
+        assert await wrong.wait(10) == 1
+        assert "options of show log" in wrong.last_line()
 
 
 async def test_receiver_that_reads_too_slowly_is_told_exactly_what_it_can_fetch(tmp_path: Path) -> None:
