@@ -48,10 +48,11 @@ class PosixTree:
         self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        try:
-            os.killpg(self._process.pid, 9)
-        except ProcessLookupError:
-            pass
+        if sys.platform != "win32":
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
 
 
 class WindowsTree:

@@ -49,9 +49,7 @@ def is_controller(entry: Any) -> bool:
 
 def from_entry(name: str, entry: Mapping[str, Any], bind: str) -> ControllerConfig:
     """The configuration of an entry with its placeholders filled in. Raises ConfigError."""
-    values = {**entry, "name": name, "bind": bind}
-    if SSL_DIR in os.environ:
-        values[SSL_DIR] = os.environ[SSL_DIR]
+    values = _values(name, entry, bind)
     host, port = entry.get("host"), entry.get("port")
     if not isinstance(host, str) or not isinstance(port, int):
         raise ConfigError("its host must be a string and its port a number")
@@ -61,20 +59,34 @@ def from_entry(name: str, entry: Mapping[str, Any], bind: str) -> ControllerConf
         raise ConfigError(f"its command {entry['command']!r} cannot be split into words: {error}") from None
     if not command:
         raise ConfigError("its command is empty")
-    ssl = entry.get("simple_ssl_config")
-    if ssl is not None:
-        try:
-            paths = [_fill(ssl[key], values) for key in ("client_cert", "client_key", "server_cert")]
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"its simple_ssl_config lacks {error}") from None
-        ssl = (paths[0], paths[1], paths[2])
     environment = entry.get("environment", {})
     if not isinstance(environment, dict):
         raise ConfigError("its environment is not a dict")
     times = {key: _seconds(entry[key], key) for key in
              ("ping_timer", "ping_timeout", "term_timeout", "retry_timer", "retry_timer_backoff") if key in entry}
     return ControllerConfig(name, command, host, port, environment={str(k): str(v) for k, v in environment.items()},
-                            ssl=ssl, **times)
+                            ssl=ssl_paths(name, entry, bind), **times)
+
+
+def ssl_paths(name: str, entry: Mapping[str, Any], bind: str) -> tuple[str, str, str] | None:
+    """Client certificate, client key, server certificate, None for an entry without TLS. Raises ConfigError."""
+    ssl = entry.get("simple_ssl_config")
+    if ssl is None:
+        return None
+    values = _values(name, entry, bind)
+    try:
+        return (_fill(ssl["client_cert"], values), _fill(ssl["client_key"], values),
+                _fill(ssl["server_cert"], values))
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"its simple_ssl_config lacks {error}") from None
+
+
+def _values(name: str, entry: Mapping[str, Any], bind: str) -> dict[str, Any]:
+    """What placeholders stand for."""
+    values = {**entry, "name": name, "bind": bind}
+    if SSL_DIR in os.environ:
+        values[SSL_DIR] = os.environ[SSL_DIR]
+    return values
 
 
 def _fill(text: str, values: Mapping[str, Any]) -> str:

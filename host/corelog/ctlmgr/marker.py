@@ -39,12 +39,13 @@ class Marker:
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             if sys.platform != "win32":
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left = os.read(self._fd, 1000).decode(errors="replace")
             os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, f"process {os.getpid()}, started {time.strftime('%Y-%m-%d %H:%M:%S')}".encode(), 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            os.write(self._fd, f"process {os.getpid()}, started {time.strftime('%Y-%m-%d %H:%M:%S')}".encode())
         except OSError as error:
             logger.info("no mark of this manager's end will be kept in %s: %s", self._path, error.strerror or error)
             self.close()

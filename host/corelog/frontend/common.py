@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import re
 import sys
 import traceback
@@ -85,7 +86,7 @@ def _stdout_works() -> bool:
         sys.stdout.flush()
     except (BrokenPipeError, ValueError):
         # the interpreter would try to flush it again at exit, and complain
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return False
     return True
 

@@ -11,6 +11,7 @@ from typing import Any
 from corelog import device_db
 from corelog.coredevice.mgmt import PORT, AsyncMgmt
 from corelog.coredevice.requests import DeviceError
+from corelog.ctlmgr.config import ConfigError, ssl_paths
 from corelog.frontend.common import describe
 from sipyco.pc_rpc import AsyncioClient, IncompatibleServer
 from sipyco.tools import SimpleSSLConfig
@@ -136,9 +137,11 @@ async def _controller(name: str, database: Database, timeout: float) -> Finding:
     start = "its controller manager starts it; without one, run its command yourself" if "command" in entry else \
         f"start it on {host}: its entry has no command, so no controller manager does"
     try:
-        config = entry.get("simple_ssl_config")
-        ssl = SimpleSSLConfig(config["client_cert"], config["client_key"], config["server_cert"]) if config else None
+        paths = ssl_paths(name, entry, host)
+        ssl = SimpleSSLConfig(*paths) if paths is not None else None
         targets, answer = await _ask(host, port, None, "ping", timeout, ssl)
+    except ConfigError as error:
+        return Finding(PROBLEM, f"controller {name}: {error}", "correct its entry in the device database")
     except AttributeError:
         return Finding(NOTE, f"controller {name} has no ping()", "add one, so that a controller that hangs is noticed")
     except Exception as error:  # noqa: BLE001  as above

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -303,6 +304,31 @@ async def test_environment_and_placeholders_reach_the_controller(tmp_path: Path)
         await system.start()
         await system.seen(f"env:red {system.address} {system.controllers['env']['port']} two words 3 env "
                           f"{system.address}")
+
+
+async def test_controller_with_tls_is_pinged_and_asked_to_end_over_it(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-subj", "/", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem"], check=True,
+                   capture_output=True, timeout=60, cwd=tmp_path)
+    monkeypatch.setenv("ARTIQ_SSL_DIR", str(tmp_path))
+    files = {"client_cert": "{ARTIQ_SSL_DIR}/cert.pem", "client_key": "{ARTIQ_SSL_DIR}/key.pem",
+             "server_cert": "{ARTIQ_SSL_DIR}/cert.pem"}
+    serve = SERVE.replace("int(sys.argv[2]))", "int(sys.argv[2]), ssl_config=SimpleSSLConfig(*sys.argv[3:]))")
+    async with management(tmp_path) as system:
+        system.controller("secure", "from sipyco.tools import SimpleSSLConfig\n" + serve, simple_ssl_config=files,
+                          head="LIMIT = 10**6\n" + RPC_HEAD, ping_timer=1.0, term_timeout=10.0)
+        system.controllers["secure"]["command"] += " {ARTIQ_SSL_DIR}/cert.pem {ARTIQ_SSL_DIR}/key.pem " \
+                                                   "{ARTIQ_SSL_DIR}/cert.pem"
+        await system.start()
+
+        async def answered() -> bool:
+            return (await system.status("secure")).get("last_good_ping") is not None
+
+        await eventually(answered, 30, "an answer over TLS")
+        del system.controllers["secure"]
+        await system.rescan()
+        await system.seen("ended by itself")
 
 
 async def test_ctlmgr_ends_by_its_terminate_rpc(tmp_path: Path) -> None:

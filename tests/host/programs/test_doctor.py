@@ -146,6 +146,7 @@ class Driver:
     ({"a": Driver(False)}, {}, "ping() says False"),
     ({"a": Driver(True)}, {"target_name": "b"}, "has no target b, only a"),
     ({"a": Driver(True), "b": Driver(True)}, {}, "has several targets: a, b"), ({"a": object()}, {}, "has no ping()"),
+    ({"a": Driver(True)}, {"simple_ssl_config": {"client_cert": "{DIR}"}}, "has the placeholder {DIR}"),
     ({"a": Driver(True)}, {"aux": "z"}, "has no target z, only a")])
 async def test_controllers_that_answer_wrongly(targets: dict[str, Any], entry: dict[str, Any], said: str) -> None:
     server = Server(targets)
