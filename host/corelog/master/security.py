@@ -47,6 +47,7 @@ VIEW = {"check_pause", "check_termination", "explain", "get", "get_device_db", "
         "get_satellite_cpu_target", "get_status", "ping", "read", "root", "status"}
 SUBMIT = {"cancel", "delete", "examine", "list_directory", "request_termination", "scan_repository",
           "scan_repository_async", "set", "submit", "supply", "update"}
+ADMIN_ONLY = {"save", "scan", "terminate"}
 
 
 def needed(method: str) -> Role:

@@ -140,6 +140,9 @@ async def test_run_gives_way_to_urgent_ones_and_ends_when_asked(tmp_path: Path) 
     async with laboratory(tmp_path) as lab:
         rid = await lab.submit("pause.py", step=0.01)
         await lab.until(lambda: lab.dataset("pause.step"), "its first step")
+        waiting = await lab.submit("arguments.py")
+        explained = " ".join(await lab.client("explain", str(waiting)))
+        assert str(rid) in explained, explained
         async with lab.system.rpc(3251, "schedule") as schedule:
             await schedule.submit("main", {"file": "priorities.py", "class_name": "Urgent", "repo_rev": None,
                                            "arguments": {"name": "now"}, "log_level": 30}, 10, None, False)
