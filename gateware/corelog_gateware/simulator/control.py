@@ -3,10 +3,15 @@
     control = Control(path)
     await control.command("link 1 cut")
     await control.command("board 2 off")
+
+    python -m corelog_gateware.simulator.control PATH link 1 cut
 """
 
+import argparse
 import asyncio
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +59,25 @@ class Control:
         each), ``corrupted`` (symbols) and ``dropped`` (words)."""
         links: list[dict[str, Any]] = json.loads(await self.command("links"))
         return links
+
+
+def get_argparser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Say something to a running tree of boards, as: link 2 cut")
+    parser.add_argument("path", type=Path, help="the socket that `corelog board --control` made")
+    parser.add_argument("words", nargs="+", metavar="command", help="see `corelog board --help`")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = get_argparser().parse_args(argv)
+    try:
+        reply = asyncio.run(Control(args.path).command(" ".join(args.words)))
+    except ControlError as error:
+        print(f"control: error: {error}", file=sys.stderr)
+        return 1
+    print(reply or "ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
