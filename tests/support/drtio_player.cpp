@@ -1,8 +1,8 @@
 // Plays cycles into a Verilated module and returns what it shows: see drtio_player.py.
 //
 // Input: a number of cycles, a number of rows (not above it), then the rows of IN words, one for a cycle; the last one
-// is held for the remaining cycles. Output: for each row one of OUT words, sampled before the clock's edge with the row's
-// inputs. All are 32-bit words in this machine's byte order.
+// is held for the remaining cycles. Output: for each row one of OUT words, sampled before the clock's edge with the
+// row's inputs. All are 32-bit words in this machine's byte order.
 #include "Vdut.h"
 #include "verilated.h"
 
