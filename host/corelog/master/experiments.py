@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from corelog.master.repository import Checkout, Repository, RepositoryError
-from corelog.master.worker import EXAMINE_LIMIT, Handlers, Worker, WorkerError, source
-from corelog.master.worker_process import Processes
+from corelog.master.worker import EXAMINE_LIMIT, Worker, WorkerError, source
+from corelog.master.workers import Workers
 from sipyco.sync_struct import Notifier, update_from_dict
 
 logger = logging.getLogger(__name__)
@@ -26,13 +26,12 @@ class ExperimentDB:
     `start` scans in the background; `scanned` tells when that is done for the first time.
     """
 
-    def __init__(self, repository: Repository, processes: Processes, handlers: Handlers, subdirectory: str = "", *,
+    def __init__(self, repository: Repository, workers: Workers, subdirectory: str = "", *,
                  parallel: int | None = None, examine_limit: float = EXAMINE_LIMIT):
         self.notifier = Notifier({})
         self.status = Notifier({"scanning": False, "cur_rev": ""})
         self._repository = repository
-        self._processes = processes
-        self._handlers = handlers
+        self._workers = workers
         self._subdirectory = subdirectory
         self._parallel = parallel or min(os.cpu_count() or 1, 8)
         self._limit = examine_limit
@@ -141,7 +140,7 @@ class ExperimentDB:
             while waiting:
                 batch = waiting[-BATCH:][::-1]
                 del waiting[-BATCH:]
-                worker = worker or Worker(self._processes, self._handlers, "")
+                worker = worker or self._workers.make()
                 try:
                     await self._examine(worker, "scan", batch, root, found)
                 except WorkerError as error:
@@ -167,7 +166,7 @@ class ExperimentDB:
         await worker.examine(files, root, examined, self._limit)
 
     async def _examine_one(self, file: str, root: str | None) -> dict[str, Any]:
-        worker = Worker(self._processes, self._handlers, "")
+        worker = self._workers.make()
         found: dict[str, Any] = {}
         try:
             await self._examine(worker, "examine", [file], root, found)

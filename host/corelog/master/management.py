@@ -14,6 +14,7 @@ from corelog.master.repository import Repository, open_repository
 from corelog.master.rids import RIDCounter
 from corelog.master.scheduler import Scheduler
 from corelog.master.worker_process import Processes, processes
+from corelog.master.workers import Workers
 
 SCHEDULE_METHODS = ("submit", "delete", "request_termination", "get_status", "check_pause", "check_termination")
 
@@ -40,12 +41,13 @@ class _Revisions:
 
 
 class Experiments:
-    """All parts, in the order in which they start.
+    """All parts, in the order in which they start. While `has_room` says no, what experiments print waits.
 
     Raises DatasetDBError, RepositoryError, and OSError if the last RID cannot be read or written.
     """
 
-    def __init__(self, options: Options, devices: DeviceDatabase, broadcaster: Broadcaster):
+    def __init__(self, options: Options, devices: DeviceDatabase, broadcaster: Broadcaster,
+                 has_room: Callable[[], bool] = lambda: True):
         self._broadcaster = broadcaster
         self.repository = open_repository(options.repository, options.git)
         rids = RIDCounter()
@@ -53,8 +55,9 @@ class Experiments:
         self.interactive = InteractiveArgDB()
         self.processes = processes()
         handlers = self._handlers(devices)
-        self.experiments = ExperimentDB(self.repository, self.processes, handlers, options.experiment_subdir)
-        self.scheduler = Scheduler(rids, _Revisions(self.experiments, self.repository), self.processes, handlers,
+        workers = Workers(self.processes, handlers, has_room)
+        self.experiments = ExperimentDB(self.repository, workers, options.experiment_subdir)
+        self.scheduler = Scheduler(rids, _Revisions(self.experiments, self.repository), workers,
                                    options.log_submissions)
         handlers |= {f"scheduler_{name}": getattr(self.scheduler, name) for name in SCHEDULE_METHODS}
         self.parts: list[DatasetDB | _Ending | ExperimentDB | Scheduler] = [

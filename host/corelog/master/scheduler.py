@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from corelog.master import scheduler_explain
 from corelog.master.repository import Checkout
 from corelog.master.scheduler_state import DELETING, RUNNING, Outcome, Pipeline, Run, Step
-from corelog.master.worker import Handlers, Worker, WorkerError, WorkerTerminated, source
-from corelog.master.worker_process import Processes
+from corelog.master.worker import Worker, WorkerError, WorkerTerminated, source
+from corelog.master.workers import Workers
 from sipyco.sync_struct import Notifier
 
 logger = logging.getLogger(__name__)
@@ -59,18 +59,16 @@ class _Pipeline:
 
 
 class Scheduler:
-    """RPC target `schedule`. `handlers`: what workers may ask, see `corelog.master.worker`.
+    """RPC target `schedule`.
 
     `log_submissions`: file that gets a line `RID,Unix time,file` for each submission.
     """
 
-    def __init__(self, rids: RIDs, revisions: Revisions, processes: Processes, handlers: Handlers,
-                 log_submissions: str | None = None):
+    def __init__(self, rids: RIDs, revisions: Revisions, workers: Workers, log_submissions: str | None = None):
         self.notifier = Notifier({})
         self._rids = rids
         self._revisions = revisions
-        self._processes = processes
-        self._handlers = handlers
+        self._workers = workers
         self._log_submissions = log_submissions
         self._pipelines: dict[str, _Pipeline] = {}
         self._jobs: dict[int, _Job] = {}
@@ -108,8 +106,7 @@ class Scheduler:
         run = Run(rid, priority, due_date, bool(flush))
         pipeline = self._pipelines.get(pipeline_name) or _Pipeline(pipeline_name, self._publish)
         self._pipelines[pipeline_name] = pipeline
-        self._jobs[rid] = _Job(run, pipeline, expid, checkout, Worker(
-            self._processes, self._handlers_of(rid), source(rid, expid)))
+        self._jobs[rid] = _Job(run, pipeline, expid, checkout, self._workers.make(source(rid, expid), rid))
         self.notifier[rid] = {
             "pipeline": pipeline_name, "expid": expid, "priority": priority, "due_date": due_date, "flush": run.flush,
             "status": run.status, "repo_msg": None if checkout is None else checkout.message}
@@ -184,13 +181,6 @@ class Scheduler:
     def _forget_ended(self) -> None:
         since = time.monotonic() - LINGER
         self._ran = {rid: ended for rid, ended in self._ran.items() if ended > since}
-
-    def _handlers_of(self, rid: int) -> Handlers:
-        handlers = dict(self._handlers)
-        if "get_interactive_arguments" in handlers:
-            ask = handlers["get_interactive_arguments"]
-            handlers["get_interactive_arguments"] = lambda *args, **kwargs: ask(rid, *args, **kwargs)
-        return handlers
 
     def _release(self, checkout: Checkout | None) -> None:
         if checkout is not None:

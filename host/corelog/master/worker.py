@@ -51,11 +51,15 @@ class WorkerEnded(WorkerError):
 
 
 class Worker:
-    """`source` names whose log this is. `handlers`: what workers may ask of the master, by name, plain or async."""
+    """`source` names whose log this is. `handlers`: what it may ask of the master, by name, plain or async. `throttle`
+    is awaited before more of what it prints is read.
+    """
 
-    def __init__(self, processes: Processes, handlers: Handlers, source: str):
+    def __init__(self, processes: Processes, handlers: Handlers, source: str,
+                 throttle: Callable[[], Awaitable[None]] | None = None):
         self.source = source
         self._processes = processes
+        self._throttle = throttle
         self._handlers = {**handlers, "create_watchdog": self._create_watchdog,
                           "delete_watchdog": self._delete_watchdog}
         self._process: Process | None = None
@@ -106,7 +110,13 @@ class Worker:
             except (OSError, TimeoutError) as error:
                 raise WorkerEnded(f"no process could be started: {error or 'timeout'}") from error
         for stream in (self._process.stdout, self._process.stderr):
-            self._logs.append(asyncio.create_task(LogParser(lambda: self.source).stream_task(stream)))
+            self._logs.append(asyncio.create_task(self._parser().stream_task(stream)))
+
+    def _parser(self) -> LogParser:
+        try:
+            return LogParser(lambda: self.source, throttle=self._throttle)
+        except TypeError:  # the ecosystem's own sipyco cannot make a program wait
+            return LogParser(lambda: self.source)
 
     async def _step(self, message: dict[str, Any], deadline: float | None, name: str,
                     examined: Callable[[dict[str, Any]], None] | None = None, limit: float = 0.0) -> bool:

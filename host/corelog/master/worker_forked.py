@@ -17,6 +17,8 @@ from corelog.master.worker_zygote import ANSWER, ENDED, REQUEST, STARTED
 logger = logging.getLogger(__name__)
 
 LINE_LIMIT = 100 * 1024 * 1024
+OUTPUT_LIMIT = 64 * 1024
+"""Bytes of standard output, and of standard error, that wait here; then the process waits."""
 START_DEADLINE = 15.0
 LEFTOVER = 0.5
 """Seconds after the end of a process until its pipes are closed; what it left behind may hold them open."""
@@ -43,7 +45,8 @@ class ForkedProcess:
             reads, writes = os.pipe()
             others.append(reads)
             self._writer = await self._open_writer(writes)
-            self._reader, self.stdout, self.stderr = [await self._open_reader(others) for _ in range(3)]
+            self._reader, self.stdout, self.stderr = [
+                await self._open_reader(others, limit) for limit in (LINE_LIMIT, OUTPUT_LIMIT, OUTPUT_LIMIT)]
         except BaseException:
             for descriptor in others:
                 os.close(descriptor)
@@ -58,10 +61,10 @@ class ForkedProcess:
         self._transports.append(transport)
         return asyncio.StreamWriter(transport, protocol, None, loop)
 
-    async def _open_reader(self, others: list[int]) -> asyncio.StreamReader:
+    async def _open_reader(self, others: list[int], limit: int) -> asyncio.StreamReader:
         reads, writes = os.pipe()
         others.append(writes)
-        reader = asyncio.StreamReader(limit=LINE_LIMIT)
+        reader = asyncio.StreamReader(limit=limit)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reads, "rb", 0))
         self._transports.append(transport)

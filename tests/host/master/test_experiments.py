@@ -16,6 +16,7 @@ from corelog.master.interactive import InteractiveArgDB
 from corelog.master.repository import GitRepository, RepositoryError, open_repository
 from corelog.master.worker import WorkerError
 from corelog.master.worker_forked import ForkedProcesses
+from corelog.master.workers import Workers
 
 EXPERIMENT = """
 from corelog.experiment import *
@@ -37,7 +38,7 @@ async def experiment_db(root: Path, git: bool = False, subdirectory: str = "",
                         **options: Any) -> AsyncIterator[ExperimentDB]:
     processes = ForkedProcesses()
     repository = open_repository(str(root), git)
-    database = ExperimentDB(repository, processes, HANDLERS, subdirectory, **options)
+    database = ExperimentDB(repository, Workers(processes, HANDLERS), subdirectory, **options)
     try:
         yield database
     finally:

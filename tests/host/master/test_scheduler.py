@@ -21,6 +21,7 @@ from corelog.master.interactive import InteractiveArgDB
 from corelog.master.repository import Checkout, Folder, RepositoryError
 from corelog.master.scheduler import Scheduler
 from corelog.master.worker_forked import ForkedProcesses
+from corelog.master.workers import Workers
 
 HEAD = """
 import os, signal, time
@@ -94,9 +95,11 @@ class Lab:
         self.revisions = Revisions(directory)
         self.interactive = InteractiveArgDB()
         self.processes = ForkedProcesses()
+        self.has_room = True
         handlers: dict[str, Callable[..., Any]] = {
             "get_device_db": dict, "get_interactive_arguments": self.interactive.get}
-        self.scheduler = Scheduler(RIDs(), self.revisions, self.processes, handlers, str(directory / "submissions.csv"))
+        self.scheduler = Scheduler(RIDs(), self.revisions, Workers(self.processes, handlers, lambda: self.has_room),
+                                   str(directory / "submissions.csv"))
         for name in ("delete", "request_termination", "get_status", "check_pause", "check_termination", "submit"):
             handlers[f"scheduler_{name}"] = getattr(self.scheduler, name)
         self.mods: list[dict[str, Any]] = []
@@ -307,6 +310,33 @@ async def test_a_run_submits_another_and_asks_for_the_schedule(lab: Lab) -> None
     await lab.until(1, "gone")
     with h5py.File(next(lab.directory.glob("results/*/*/*Parent.h5"))) as results:
         assert results["datasets/seen"][()].tolist() == [0, 1, -1]
+
+
+async def test_a_run_that_prints_without_end_waits_for_the_log_and_can_be_deleted(lab: Lab) -> None:
+    lab.write("Flood", """
+        class Flood(EnvExperiment):
+            def build(self): pass
+            def run(self):
+                lines = 0
+                while True:
+                    print("line " * 200)
+                    lines += 1
+                    open("lines", "w").write(str(lines))
+        """)
+    lab.has_room = False
+    rid = await lab.submit("Flood")
+    await lab.until(rid, "running")
+    counts: list[str] = []
+    async with asyncio.timeout(30):
+        while len(counts) < 20 or len(set(counts[-20:])) > 1 or not counts[-1]:
+            counts += [path.read_text() for path in lab.directory.glob("results/*/*/lines")]
+            await asyncio.sleep(0.02)
+    assert 0 < int(counts[-1]) < 1000
+    other = await lab.submit(pipeline="other")
+    lab.has_room = True
+    await lab.until(other, "gone")
+    lab.scheduler.delete(rid)
+    await lab.until(rid, "gone")
 
 
 async def test_stop_ends_everything_and_nothing_is_submitted_any_more(lab: Lab) -> None:
