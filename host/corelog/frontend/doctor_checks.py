@@ -86,7 +86,8 @@ async def master(where: Master, database: Database | None, timeout: float) -> li
         targets, theirs = await _ask(where.host, where.port, "device_db", "get_device_db", timeout, where.ssl,
                                      where.token)
     except PermissionError as error:
-        return [Finding(PROBLEM, f"master at {where.host}: {error}", "ask for a token: corelog token add")]
+        return [Finding(PROBLEM, f"master at {where.host}: {error}",
+                        "ask for a token; whoever runs the master makes it: corelog token FILE add NAME ROLE")]
     except Exception as error:  # noqa: BLE001  whatever it is, is the finding
         return [_refused("master", where.host, where.port, error, start, tls=where.ssl is not None)]
     found = [Finding(OK, f"master at {where.host} port {where.port}: {', '.join(targets)}")]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import ssl
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from corelog.frontend.common import CommandError, command
-from corelog.master.security import TokenFileError, digest, new_token, parse
+from corelog.master.security import TokenFileError, certificate_key, digest, new_token, parse
 
 
 def get_argparser() -> argparse.ArgumentParser:
@@ -23,6 +24,8 @@ def get_argparser() -> argparse.ArgumentParser:
     add = actions.add_parser("add", help="make a token for someone; prints it, this once")
     add.add_argument("name", metavar="NAME")
     add.add_argument("role", metavar="ROLE", choices=["view", "submit", "admin"], help="view, submit or admin")
+    add.add_argument("--certificate", metavar="PEM", type=Path,
+                     help="let this certificate stand for the token, for a master and clients with --ssl; prints none")
     actions.add_parser("list", help="print names and roles")
     actions.add_parser("remove", help="remove all tokens of someone").add_argument("name", metavar="NAME")
     return parser
@@ -42,6 +45,13 @@ def _lines(path: Path) -> list[str]:
 def _owner(line: str) -> str | None:
     words = line.partition("#")[0].split()
     return words[0] if words else None
+
+
+def _der(path: Path) -> bytes:
+    try:
+        return ssl.PEM_cert_to_DER_cert(path.read_text(encoding="ascii").strip())
+    except ValueError as error:
+        raise CommandError(f"{path} is not a file with one certificate (PEM): {error}") from error
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:
@@ -68,6 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(args.name.split()) != 1 or "#" in args.name:
         raise CommandError(f"{args.name!r} is not a name: one word without #")
     if args.action == "add":
+        if args.certificate is not None:
+            _write(args.file, [*lines, f"{args.name} {args.role} {certificate_key(_der(args.certificate))}"])
+            return 0
         token = new_token()
         _write(args.file, [*lines, f"{args.name} {args.role} {digest(token)}"])
         print(token)

@@ -1,8 +1,9 @@
 """Who may do what through the control port, and a record of who did. Without tokens and audit nothing of this runs.
 
 A client tells its token by the method `authenticate(token)`, which every target then has; other clients see nothing
-new. Connections without a token have the role that the guard gives to their address: from this machine all, by
-default, from elsewhere none. Tokens protect the control port only: notifications, broadcasts and the log input are
+new. With TLS a client's certificate can stand for a token, so that those who know nothing of tokens have a role too.
+Connections with neither have the role that the guard gives to their address: from this machine all, by default, from
+elsewhere none. Tokens protect the control port only: notifications, broadcasts and the log input are
 open to whoever reaches them, unless TLS is used.
 """
 
@@ -24,14 +25,17 @@ from typing import Any
 from corelog.master.audit import Audit
 
 try:
-    from sipyco._rpc_server import PEER
+    from sipyco._rpc_server import CERTIFICATE, PEER
 except ImportError:  # the ecosystem's own does not say who is connected: then nobody is on this machine
-    PEER = None  # type: ignore[assignment]
+    CERTIFICATE = PEER = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
 CHECK_EVERY = 1.0
 """Seconds in which a change of the token file takes effect, also on open connections."""
+
+
+CERTIFICATE_MARK = "certificate:"
 
 
 class Role(enum.IntEnum):
@@ -70,18 +74,24 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def certificate_key(der: bytes) -> str:
+    """What the file holds of a certificate: the usual fingerprint."""
+    return CERTIFICATE_MARK + hashlib.sha256(der).hexdigest()
+
+
 def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
 def parse(text: str) -> dict[str, Account]:
-    """Accounts by digest, from lines `NAME ROLE DIGEST`; `#` begins a comment. Raises TokenFileError."""
+    """Accounts by key, from lines `NAME ROLE KEY`; `#` begins a comment. Raises TokenFileError."""
     accounts = {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
         if not words:
             continue
-        if len(words) != 3 or words[1] not in ("view", "submit", "admin") or len(words[2]) != 64:
+        if len(words) != 3 or words[1] not in ("view", "submit", "admin") or \
+                len(words[2].removeprefix(CERTIFICATE_MARK)) != 64:
             raise TokenFileError(f"line {number} is not NAME view|submit|admin SHA256")
         accounts[words[2].lower()] = Account(words[0], Role[words[1].upper()])
     return accounts
@@ -113,7 +123,7 @@ class TokenFile:
             raise TokenFileError(f"{self._path}: {error.strerror}") from None
 
     def account(self, key: str) -> Account | None:
-        """Of the token with this digest, as the file is now."""
+        """Of a token's digest or a certificate_key, as the file is now."""
         now = self._clock()
         if now - self._checked >= CHECK_EVERY:
             self._checked = now
@@ -169,6 +179,8 @@ class _Session:
         self.__doc__ = inspect.getdoc(target)
         self._guard = guard
         self._peer = PEER.get() if PEER is not None else None
+        certificate = CERTIFICATE.get() if CERTIFICATE is not None else None
+        self._certificate = None if certificate is None else certificate_key(certificate)
         self._key: str | None = None
         for method in dir(target):
             function = None if method.startswith("_") else getattr(target, method)
@@ -189,8 +201,12 @@ class _Session:
         return account.role.name.lower()
 
     def _account(self) -> Account:
-        if self._key is not None and self._guard.tokens is not None:
-            return self._guard.tokens.account(self._key) or Account("revoked token", Role.NONE)
+        tokens = self._guard.tokens
+        if self._key is not None and tokens is not None:
+            return tokens.account(self._key) or Account("revoked token", Role.NONE)
+        certified = tokens.account(self._certificate) if tokens is not None and self._certificate is not None else None
+        if certified is not None:
+            return certified
         return self._guard.without_token(self._peer)
 
     def _record(self, who: str, call: str, args: Any, kwargs: Any, outcome: str, result: Any = None) -> None:

@@ -28,6 +28,9 @@ _NEVER_AWAITABLE = frozenset({type(None), bool, int, float, str, list, dict, tup
 PEER: ContextVar[str] = ContextVar("peer", default="this process")
 """Who the connection is with, for callable targets and methods that want to know."""
 
+CERTIFICATE: ContextVar[bytes | None] = ContextVar("certificate", default=None)
+"""What the peer has proved to be with TLS: its certificate (DER)."""
+
 Encode = Callable[[Any], str]
 Decode = Callable[[str], Any]
 
@@ -131,6 +134,8 @@ class Server(AsyncioServer):
                 logger.warning("closing a connection whose client wants the unknown feature %r", feature[:100])
                 return
         PEER.set("{}:{}".format(*writer.get_extra_info("peername")))
+        if (tls := writer.get_extra_info("ssl_object")) is not None:
+            CERTIFICATE.set(tls.getpeercert(binary_form=True))
         target = self.targets[selection[0]]
         if callable(target):
             target = target()

@@ -1,6 +1,7 @@
 """The real master with tokens and audit: whoever has no right gets nothing, and the record says so."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,36 @@ async def test_roles_and_audit_from_end_to_end(tmp_path: Path, capsys: pytest.Ca
     assert told[:4] == [("loopback", "dataset_db.set", "denied"), ("my-view", "dataset_db.set", "denied"),
                         ("my-submit", "dataset_db.set", "ok"), ("my-submit", "master_management.terminate", "denied")]
     assert told[-2:] == [("late", "device_db.scan", "ok"), ("late", "master_management.terminate", "ok")]
+
+
+async def test_certificate_stands_for_a_token(tmp_path: Path) -> None:
+    names = ("master", "alice", "bob")
+    for name in names:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-subj", "/", "-days", "2", "-keyout", f"{name}.key", "-out", f"{name}.pem"], check=True,
+                       capture_output=True, timeout=60, cwd=tmp_path)
+    files = {name: [str(tmp_path / f"{name}.pem"), str(tmp_path / f"{name}.key")] for name in names}
+    (tmp_path / "clients.pem").write_text((tmp_path / "alice.pem").read_text() + (tmp_path / "bob.pem").read_text())
+    tokens = str(tmp_path / "tokens")
+    assert token.main([tokens, "add", "alice", "submit", "--certificate", files["alice"][0]]) == 0
+    assert token.main([tokens, "add", "carol", "submit", "--certificate", files["alice"][1]]) == 1  # a key is none
+    fingerprint = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", files["alice"][0]],
+                                 check=True, capture_output=True, text=True).stdout.partition("=")[2]
+    assert (tmp_path / "tokens").read_text().split() == [
+        "alice", "submit", "certificate:" + fingerprint.strip().replace(":", "").lower()]
+    system = await started(tmp_path, "--tokens", tokens, "--tokens-on-loopback", "--audit-log",
+                           str(tmp_path / "audit.log"), "--ssl", *files["master"], str(tmp_path / "clients.pem"))
+    try:
+        for who, expected in (("alice", 0), ("bob", 1)):
+            status, lines = await client(system, "set-dataset", who, "1", "--ssl", *files[who], files["master"][0])
+            assert status == expected, lines
+        status, lines = await client(system, "terminate", "--ssl", *files["alice"], files["master"][0])
+        assert status == 1 and "which alice does not have" in lines[-1]
+    finally:
+        await system.stop()
+    record = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    assert [(entry["who"], entry["outcome"]) for entry in record] == [
+        ("alice", "ok"), ("loopback", "denied"), ("alice", "denied")]
 
 
 @pytest.mark.parametrize(("options", "said"), [
