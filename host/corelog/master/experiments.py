@@ -86,7 +86,7 @@ class ExperimentDB:
         prefix = ""
         if not directory:
             if os.name == "nt":
-                return [f"{drive}:\\" for drive in string.ascii_uppercase if os.path.exists(f"{drive}:\\")]
+                return drives()
             directory = prefix = os.sep
         with os.scandir(directory) as entries:
             return sorted(prefix + entry.name + (os.sep if entry.is_dir() else "") for entry in entries)
@@ -176,6 +176,11 @@ class ExperimentDB:
             raise WorkerError(f"{file} cannot be examined; the log says why")
         experiments: dict[str, Any] = found[file]
         return experiments
+
+
+def drives() -> list[str]:
+    """What Windows has in place of a root directory."""
+    return [f"{letter}:\\" for letter in string.ascii_uppercase if os.path.exists(f"{letter}:\\")]
 
 
 def _files(root: str, subdirectory: str) -> Iterator[str]:
