@@ -8,6 +8,10 @@ PARALLEL := -n auto --dist loadfile -m "not timing"
 # What failed beside others is tried once more alone, and says so; what fails alone fails.
 AGAIN = || { echo "make: what failed is tried once more, alone"; $(VENV)/pytest -q --last-failed --last-failed-no-failures none
 
+# What has branches for Windows, typed as there.
+ON_WINDOWS := $(addprefix host/corelog/,children.py windows_job.py lab ctlmgr $(addprefix frontend/,session.py ctlmgr.py \
+	client.py client_actions.py client_show.py client_tables.py doctor.py doctor_checks.py token.py common.py))
+
 help: ## this list
 	@echo "Corelog: the core device speaks. Targets:"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -28,6 +32,7 @@ test: setup ## every test that needs no hardware
 lint: setup ## ruff, mypy, and where installed rustfmt and clippy
 	$(VENV)/ruff check .
 	$(VENV)/mypy
+	MYPYPATH=host/sipyco $(VENV)/mypy --platform win32 --follow-imports=silent $(ON_WINDOWS)
 	@if cargo fmt --version >/dev/null 2>&1; then cd firmware && cargo fmt --all --check; \
 	else echo "lint: rustfmt is not installed, skipped"; fi
 	@if cargo clippy --version >/dev/null 2>&1; then \

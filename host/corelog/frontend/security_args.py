@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from corelog.frontend.common import CommandError
 from corelog.master.audit import Audit
-from corelog.master.security import Guard, Role, TokenFile, TokenFileError, is_loopback
+from corelog.master.security import Guard, is_loopback
+from corelog.master.tokens import Role, TokenFile, TokenFileError
 
 logger = logging.getLogger(__name__)
 

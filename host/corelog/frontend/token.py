@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from corelog.frontend.common import CommandError, command
-from corelog.master.security import TokenFileError, certificate_key, digest, new_token, parse
+from corelog.master.tokens import TokenFileError, certificate_key, digest, new_token, parse
 
 
 def get_argparser() -> argparse.ArgumentParser:

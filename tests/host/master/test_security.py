@@ -13,7 +13,8 @@ import pytest
 from corelog.frontend import master_link, security_args, token
 from corelog.lab.program import Program
 from corelog.master.audit import Audit
-from corelog.master.security import Account, Guard, Role, TokenFile, TokenFileError, is_loopback, needed
+from corelog.master.security import Guard, is_loopback, needed
+from corelog.master.tokens import Account, Role, TokenFile, TokenFileError
 from corelog.testing.fakemaster import METHODS, FakeMaster
 from sipyco.pc_rpc import AsyncioClient, Client
 
