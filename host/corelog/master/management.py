@@ -60,8 +60,8 @@ class Experiments:
         self.scheduler = Scheduler(rids, _Revisions(self.experiments, self.repository), workers,
                                    options.log_submissions)
         handlers |= {f"scheduler_{name}": getattr(self.scheduler, name) for name in SCHEDULE_METHODS}
-        self.parts: list[DatasetDB | _Ending | ExperimentDB | Scheduler] = [
-            self.datasets, _Ending(self.processes), _Ending(self.repository), self.experiments, self.scheduler]
+        self.parts: list[DatasetDB | _Supply | ExperimentDB | Scheduler] = [
+            self.datasets, _Supply(self.repository, self.processes), self.experiments, self.scheduler]
         self.notifiers = {
             "schedule": self.scheduler.notifier, "datasets": self.datasets.notifier,
             "interactive_args": self.interactive.notifier, "explist": self.experiments.notifier,
@@ -85,14 +85,16 @@ class Experiments:
         self._broadcaster.broadcast("ccb", {"service": service, "args": args, "kwargs": kwargs})
 
 
-class _Ending:
-    """Something that needs no start, as a part of the master."""
+class _Supply:
+    """What the others need until they have stopped, as a part of the master."""
 
-    def __init__(self, part: Processes | Repository):
-        self._part = part
+    def __init__(self, repository: Repository, processes: Processes):
+        self._repository = repository
+        self._processes = processes
 
     async def start(self) -> None:
-        pass
+        self._processes.warm_up()
 
     async def stop(self) -> None:
-        await self._part.close()
+        await self._processes.close()
+        await self._repository.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -41,6 +42,9 @@ class Process(Protocol):
 
 class Processes(Protocol):
     """Where workers' processes come from."""
+
+    def warm_up(self) -> None:
+        """Makes the first start as quick as the next ones."""
 
     async def start(self, log_level: int) -> Process:
         """Raises OSError."""
@@ -96,6 +100,10 @@ class SpawnedProcesses:
     def __init__(self, *, ahead: bool = True) -> None:
         self._ahead = ahead
         self._waiting: tuple[int, asyncio.Task[SpawnedProcess]] | None = None
+
+    def warm_up(self) -> None:
+        if self._ahead and self._waiting is None:
+            self._waiting = logging.WARNING, asyncio.create_task(self._spawn(logging.WARNING))
 
     async def start(self, log_level: int) -> SpawnedProcess:
         waiting, self._waiting = self._waiting, None

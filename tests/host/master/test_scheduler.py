@@ -339,6 +339,25 @@ async def test_a_run_that_prints_without_end_waits_for_the_log_and_can_be_delete
     await lab.until(rid, "gone")
 
 
+async def test_forty_runs_leave_no_descriptor_task_or_process_behind(lab: Lab) -> None:
+    def left() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+
+    await lab.until(await lab.submit(), "gone")
+    before = left()
+    pids = set()
+    for _ in range(40):
+        last = await lab.submit()
+        await lab.until(last, "running", "run_done", "analyzing", "deleting", "gone")
+        pids |= {job.worker.pid for job in lab.scheduler._jobs.values()}
+    await lab.until(last, "gone")
+    assert len(lab.results()) == 41
+    async with asyncio.timeout(10):  # pipes are closed a moment after the process has ended
+        while left() != before:
+            await asyncio.sleep(0.02)
+    assert not [pid for pid in pids if pid is not None and os.path.exists(f"/proc/{pid}")]
+
+
 async def test_stop_ends_everything_and_nothing_is_submitted_any_more(lab: Lab) -> None:
     rid = await lab.submit("Waiting", arguments={"stage": "run", "until": "never"})
     await lab.submit()

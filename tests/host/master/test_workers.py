@@ -15,6 +15,7 @@ import h5py
 import pytest
 
 from corelog.master import worker as worker_module
+from corelog.master import worker_forked
 from corelog.master.worker import Worker, WorkerEnded, WorkerException, WorkerTimeout, source
 from corelog.master.worker_forked import ForkedProcesses
 from corelog.master.worker_process import Processes, SpawnedProcesses
@@ -378,6 +379,20 @@ async def test_when_the_zygote_dies_its_workers_end_and_the_next_one_starts(tmp_
             await step
         await until_gone(worker.pid or 0)
         await own.run(await own.build("class Next(EnvExperiment):\n    def run(self): pass"))
+
+
+async def test_a_zygote_that_does_not_answer_is_replaced(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bench(ForkedProcesses, tmp_path) as own:
+        await own.run(await own.build("class First(EnvExperiment):\n    def run(self): pass"))
+        assert isinstance(own.processes, ForkedProcesses) and own.processes._zygote is not None
+        os.kill(own.processes._zygote.pid, signal.SIGSTOP)
+        monkeypatch.setattr(worker_forked, "START_DEADLINE", 0.3)
+        with pytest.raises(WorkerEnded, match="no process could be started"):
+            await own.build("class Second(EnvExperiment):\n    def run(self): pass")
+        monkeypatch.undo()
+        monkeypatch.chdir(tmp_path)
+        await own.run(await own.build("class Third(EnvExperiment):\n    def run(self): pass"))
 
 
 async def test_when_the_master_goes_workers_end(tmp_path: Path) -> None:
