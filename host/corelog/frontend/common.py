@@ -11,6 +11,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+# Supervisors wait for exactly these lines.
+MASTER_READY = "ARTIQ master is now ready."
+CTLMGR_READY = "ARTIQ controller manager is now running."
+
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2

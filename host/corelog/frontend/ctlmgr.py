@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from corelog.ctlmgr.manager import ControllerManager, ControllerManagerRPC, MasterLink
 from corelog.ctlmgr.marker import Marker, default_path
 from corelog.frontend import logs
-from corelog.frontend.common import CommandError, command, port, seconds
+from corelog.frontend.common import CTLMGR_READY, CommandError, command, port, seconds
 from sipyco import common_args
 from sipyco.logs import LogForwarder
 from sipyco.pc_rpc import Server
@@ -20,7 +20,6 @@ from sipyco.tools import SignalHandler, SimpleSSLConfig
 
 logger = logging.getLogger(__name__)
 
-READY = "ARTIQ controller manager is now running."  # supervisors wait for exactly this line
 QUEUE_RECORDS = 100_000
 
 
@@ -68,7 +67,7 @@ async def run(args: argparse.Namespace) -> None:
             logger.warning("the controller manager that ran here before (%s) did not end by itself: records that it "
                            "had read from its controllers and not sent yet are missing", left)
         link.start()
-        print(READY, flush=True)
+        print(CTLMGR_READY, flush=True)
         done, pending = await asyncio.wait(
             [asyncio.ensure_future(wait()) for wait in (signals.wait_terminate, rpc.wait_terminate, link.wait)],
             return_when=asyncio.FIRST_COMPLETED)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from corelog import device_db
 from corelog.frontend import logs
-from corelog.frontend.common import CommandError, command
+from corelog.frontend.common import MASTER_READY, CommandError, command
 from corelog.frontend.security_args import guard_from_args, security_args, warn_if_open
 from corelog.language.dataset_db import DatasetDBError
 from corelog.master.devices import DeviceDatabase
@@ -21,8 +21,6 @@ from corelog.master.repository import RepositoryError
 from corelog.master.server import Master, Ports
 from sipyco import common_args
 from sipyco.tools import SignalHandler, SimpleSSLConfig
-
-READY = "ARTIQ master is now ready."  # supervisors wait for exactly this line
 
 
 def get_argparser() -> argparse.ArgumentParser:
@@ -63,7 +61,7 @@ async def run(args: argparse.Namespace) -> None:
     try:
         master = await serve(args)
         try:
-            print(READY, flush=True)
+            print(MASTER_READY, flush=True)
             _, pending = await asyncio.wait(
                 [asyncio.ensure_future(wait()) for wait in (signals.wait_terminate, master.management.wait_terminate)],
                 return_when=asyncio.FIRST_COMPLETED)

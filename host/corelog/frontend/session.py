@@ -13,9 +13,7 @@ import threading
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from corelog.frontend.common import CommandError, command, seconds
-from corelog.frontend.ctlmgr import READY as CTLMGR_READY
-from corelog.frontend.master import READY as MASTER_READY
+from corelog.frontend.common import CTLMGR_READY, MASTER_READY, CommandError, command, seconds
 from corelog.lab.program import Program, ProgramError
 from sipyco.tools import SignalHandler
 
