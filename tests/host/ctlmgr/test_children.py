@@ -11,6 +11,7 @@ import pytest
 
 from corelog.children import CTRL_BREAK_EVENT, Child, WindowsTree
 from corelog.windows_job import EXTENDED_LIMIT_INFORMATION, KILL_ON_JOB_CLOSE, ExtendedLimits, Job
+from sipyco.tools import SignalHandler
 from support.management import until_gone
 
 SLEEPER = "import os, time; print(os.getpid(), flush=True); time.sleep(1000)"
@@ -166,3 +167,17 @@ async def test_windows_child_is_started_in_a_group_and_a_job(monkeypatch: pytest
     with pytest.raises(OSError):
         await Child.start_on_windows(["x"], windows)
     assert failed[0].returncode == 1
+
+
+async def test_ctrl_break_is_a_request_to_end_where_there_is_one(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR2, raising=False)
+    signals = SignalHandler()
+    signals.setup()
+    try:
+        signal.raise_signal(signal.SIGUSR2)
+        async with asyncio.timeout(10):
+            await signals.wait_terminate()
+    finally:
+        signals.teardown()
+    assert "Caught SIGBREAK, terminating..." in capsys.readouterr().out
