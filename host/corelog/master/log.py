@@ -104,7 +104,7 @@ class MasterLog:
     def _make_servers(self) -> tuple[Broadcaster, logs.Server]:
         try:
             return (Broadcaster(queue_limit=QUEUE_LIMIT, loss_message=self.loss_entry),
-                    logs.Server(self.take_bulk, self._room))
+                    logs.Server(self.take_bulk, self.wait_room))
         except TypeError:  # the ecosystem's own sipyco drops in silence, and knows no bulk
             logger.warning("this sipyco cannot tell clients which log records they missed")
             return Broadcaster(queue_limit=QUEUE_LIMIT), logs.Server()
@@ -151,7 +151,8 @@ class MasterLog:
     def _rids(self) -> list[int]:
         return sorted(self.running())
 
-    async def _room(self) -> None:
+    async def wait_room(self) -> None:
+        """Returns when more may be logged: for those who read records from elsewhere and can make it wait."""
         while not self.store.has_room():
             await asyncio.sleep(_ROOM_CHECK)
 

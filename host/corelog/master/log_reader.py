@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,7 @@ class Selection:
             if value is not None:
                 conditions.append(condition)
                 values.append(value)
-        return (f"SELECT first, count, packed, data FROM blocks WHERE {' AND '.join(conditions)} ORDER BY first",
+        return (f"SELECT first, count, ended, packed, data FROM blocks WHERE {' AND '.join(conditions)} ORDER BY first",
                 values)
 
 
@@ -145,8 +145,16 @@ class LogReader:
     def _scan(self, selection: Selection, start: int) -> Generator[log_lines.Record, None, None]:
         query, values = selection.blocks(start)
         with contextlib.closing(self._connection.execute(query, values)) as blocks:
-            for first, count, packed, data in blocks:
+            for first, count, ended, packed, data in blocks:
                 if first + count > start:
-                    for record in log_lines.parse(zlib.decompress(data) if packed else data, first):
+                    for record in _records(first, count, ended, packed, data):
                         if record.number >= start:
                             yield record
+
+
+def _records(first: int, count: int, ended: float, packed: int, data: bytes) -> Iterable[log_lines.Record]:
+    try:
+        return list(log_lines.parse(zlib.decompress(data) if packed else data, first))
+    except (zlib.error, ValueError, RuntimeError) as error:
+        text = f"{count} records are damaged in the store, numbers {first} to {first + count - 1}: {error!r}"
+        return [log_lines.Record(first, ended, log_lines.LEVELS["ERROR"], "master", __name__, text)]

@@ -99,6 +99,7 @@ class LogStore:
 
     def __init__(self, path: str, limit: int, on_commit: Callable[[], None] = lambda: None) -> None:
         self.path, self.limit, self.on_commit = path, limit, on_commit
+        self._claim = self._claim_file()
         self._connection = self._open()
         last = self._connection.execute("SELECT first + count FROM blocks ORDER BY first DESC LIMIT 1").fetchone()
         self.killed = self._connection.execute("SELECT in_use FROM state").fetchone() is not None
@@ -114,6 +115,17 @@ class LogStore:
         self._wake, self._ends = threading.Event(), threading.Event()
         self._tail: _Block | None = None
         self._thread = threading.Thread(target=self._run, name="log store", daemon=True)
+
+    def _claim_file(self) -> sqlite3.Connection:
+        """Holds a lock of the system's, which ends with the process, on a file beside the store: two masters that
+        write one store would give the same numbers twice."""
+        claim = sqlite3.connect(f"{self.path}-lock", isolation_level=None, check_same_thread=False, timeout=0.0)
+        try:
+            claim.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            claim.close()
+            raise sqlite3.OperationalError(f"{error} (is another master running?)") from error
+        return claim
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -152,6 +164,7 @@ class LogStore:
             if not self._queue:
                 self._connection.execute("DELETE FROM state")
         self._connection.close()
+        self._claim.close()
 
     def put(self, time: float, data: bytes, count: int, levels: int) -> int:
         """Takes records, for `levels` see log_lines; returns the first one's number. From one thread only."""

@@ -250,6 +250,28 @@ def test_damaged_file_is_kept_aside_and_a_new_one_begins(path: str, caplog: pyte
     assert aside.read_bytes() == b"no database, " * 1000
 
 
+def test_store_is_refused_to_a_second_master(path: str) -> None:
+    store = LogStore(path, LIMIT)
+    with pytest.raises(sqlite3.OperationalError, match="another master"):
+        LogStore(path, LIMIT)
+    store.stop()
+    LogStore(path, LIMIT).stop()
+
+
+def test_damaged_block_does_not_hide_the_others(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_store, "TAIL", 1)
+    store = LogStore(path, LIMIT)
+    store.start()
+    for i in range(3):
+        put(store, 20, "s", "n", f"{i}")
+        until(lambda: store.committed == store.next)
+    store._connection.execute("UPDATE blocks SET data = x'00' WHERE first = 1")
+    messages = [record["message"] for record in everything(store)]
+    assert (messages[0], messages[2]) == ("0", "2")
+    assert messages[1].startswith("1 records are damaged in the store, numbers 1 to 1: ")
+    store.stop()
+
+
 async def test_reader_that_waits_gets_the_next_record_as_soon_as_it_is_stored(path: str) -> None:
     loop = asyncio.get_running_loop()
     readers: list[LogReader] = []
