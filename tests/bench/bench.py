@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bench_sipyco
+import bench_tree
 
 from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.coredevice.session import AsyncSession
@@ -38,9 +39,12 @@ FIGURES: dict[str, tuple[str, float | None]] = {
     "error to MAC, median": ("cycles", None),
     "error to MAC, worst": ("cycles", None),
     "simulation speed": ("Mcycles/s", 2.5),
+    "simulation speed, 2 boards": ("Mcycles/s", None),
+    "simulation speed, 3 boards": ("Mcycles/s", None),
     "aqctl_corelog": ("records/s", 500_000),
     "aqctl_corelog, per 100,000 records": ("CPU s", 0.2),
 }
+FIGURES |= {name: (unit, None) for name, unit in bench_tree.FIGURES.items()}
 HIGHER_IS_BETTER = {"Mcycles/s", "records/s"} | bench_sipyco.UNITS
 
 
@@ -118,14 +122,16 @@ def error_to_frame(marks: str) -> list[int]:
     return delays
 
 
-async def simulation_speed() -> float:
-    """Mcycles per CPU second of a board that runs free and idle, Ethernet and RTIO included."""
+async def simulation_speed(satellites: int = 0) -> float:
+    """Mcycles per CPU second, or of a tree per second, of boards that run free and idle, Ethernet and RTIO included."""
+    tree = ["--satellites", str(satellites), "--chain"] if satellites else []
+    cycles = SPEED_CYCLES // (satellites + 1)
     board = Program("board", ["corelog", "board", "--address", free_address(), "--free-run", "--print-speed",
-                              "--cycles", str(SPEED_CYCLES)])
+                              "--cycles", str(cycles), *tree])
     await board.start()
     await board.wait(600.0)
-    found = [re.search(r"([0-9.]+) Mcycles/s", line) for line in board.lines]
-    return max(float(match[1]) for match in found if match)
+    [(of_cpu, of_wall)] = [found for line in board.lines if len(found := re.findall(r"([0-9.]+) Mcycles/s", line)) == 2]
+    return float(of_wall if satellites else of_cpu)
 
 
 def table(figures: dict[str, float], recorded: dict[str, float]) -> str:
@@ -159,6 +165,10 @@ def main() -> None:
     figures = asyncio.run(on_board())
     print("speed of the simulation ...", flush=True)
     figures["simulation speed"] = asyncio.run(simulation_speed())
+    for satellites in (1, 2):
+        figures[f"simulation speed, {satellites + 1} boards"] = asyncio.run(simulation_speed(satellites))
+    print("records of satellites ...", flush=True)
+    figures |= asyncio.run(bench_tree.measure())
     print("aqctl_corelog ...", flush=True)
     result = bench_aqctl.measure()
     figures["aqctl_corelog"] = result.rate
