@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import datetime
 import logging
 import sys
@@ -150,7 +151,18 @@ def act(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
 
     try:
         ACTIONS[args.action](args, call)
-    except KeyError as error:
-        raise CommandError(f"the master does not know {error.args[0]}") from error
-    except PermissionError as error:
-        raise CommandError(str(error)) from error
+    except Exception as error:
+        if not hasattr(error, "parent_traceback"):
+            raise
+        raise CommandError(f"the master refuses: {remote_text(error)}") from error
+
+
+def remote_text(error: Exception) -> str:
+    """What the master says by an exception. The text of a KeyError travels in quotes."""
+    text = str(error.args[0] if error.args else "") or type(error).__name__
+    if isinstance(error, KeyError):
+        try:
+            return str(ast.literal_eval(text))
+        except (ValueError, SyntaxError):
+            return text
+    return text

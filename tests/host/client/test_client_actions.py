@@ -112,13 +112,15 @@ async def test_explain_prints_what_the_master_says() -> None:
         assert await run(master, "explain", "3") == (0, ["RID 3 waits for RID 2"])
 
 
-async def test_refusals_of_the_master_are_one_line() -> None:
+@pytest.mark.parametrize(("raised", "said"), [
+    (KeyError("no dataset 'a'"), "no dataset 'a'"), (KeyError(7), "7"), (ValueError("too\nlong"), "too long"),
+    (OSError(2, "No such file", "x"), "[Errno 2] No such file: 'x'"), (RuntimeError(), "RuntimeError"),
+    (PermissionError("not you"), "not you")])
+async def test_refusals_of_the_master_are_one_line(raised: Exception, said: str) -> None:
     async with FakeMaster() as master:
-        master.answers["dataset_db", "delete"] = KeyError("a")
-        assert await run(master, "del-dataset", "a") == (
-            1, ["corelog client: error: the master does not know 'a'"])
-        master.answers["schedule", "submit"] = ValueError("no")
-        assert (await run(master, "submit", "x.py"))[0] == 1
+        master.answers["dataset_db", "delete"] = raised
+        status, lines = await run(master, "del-dataset", "a")
+        assert (status, lines) == (1, [f"corelog client: error: the master refuses: {said}"])
 
 
 async def test_no_master_is_said(unused_tcp_port: int) -> None:
