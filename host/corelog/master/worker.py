@@ -61,7 +61,7 @@ class Worker:
         self._processes = processes
         self._throttle = throttle
         self._handlers = {**handlers, "create_watchdog": self._create_watchdog,
-                          "delete_watchdog": self._delete_watchdog}
+                          "delete_watchdog": self._delete_watchdog, "pause": _refuse_pause}
         self._process: Process | None = None
         self._logs: list[asyncio.Task[None]] = []
         self._watchdogs: dict[int, float] = {}
@@ -131,7 +131,7 @@ class Worker:
                     case "completed":
                         self._in_step = False
                         return True
-                    case "pause":
+                    case "pause" if name == "run":
                         self._in_step = False
                         self._paused_at = _time()
                         return False
@@ -251,6 +251,10 @@ async def _within(work: Awaitable[Any], limit: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _refuse_pause() -> None:
+    raise RuntimeError("pause() is for run(): other stages do not hold the pipeline")
 
 
 def _encode(message: dict[str, Any]) -> bytes:

@@ -14,6 +14,8 @@ import lmdb
 import pytest
 
 from corelog.lab.program import executable
+from corelog.master import log_lines
+from corelog.master.scheduler import LINGER
 from sipyco import pyon
 from sipyco.broadcast import Receiver
 from sipyco.sync_struct import Subscriber
@@ -140,6 +142,36 @@ def persistent(directory: Path) -> dict[str, Any]:
     with lmdb.open(str(directory / "dataset_db.mdb"), subdir=False, readonly=True) as database:
         with database.begin() as transaction:
             return {bytes(key).decode(): pyon.decode(bytes(value).decode()) for key, value in transaction.cursor()}
+
+
+async def test_core_device_errors_name_the_run_that_is_running_and_no_other(tmp_path: Path) -> None:
+    write(tmp_path / "wait.py", f"""
+        class Wait(EnvExperiment):
+            def build(self): pass
+            def run(self):
+                while not os.path.exists({str(tmp_path / 'go')!r}):
+                    time.sleep(0.01)
+        """)
+    async with master(tmp_path) as system:
+        await system.listen()
+        _, writer = await asyncio.open_connection(system.address, 1066)
+        writer.write(b"ARTIQ logging\n")
+        async with system.rpc(3251, "schedule") as schedule:
+            for pipeline in ("a", "b"):
+                await schedule.submit(pipeline, {"file": "wait.py", "arguments": {}})
+
+            async def both_run() -> bool:
+                return [run["status"] for run in (await schedule.get_status()).values()] == ["running", "running"]
+
+            await eventually(both_run, 60, "both runs")
+            writer.write(b"controller(core_log):ERROR:firmware.rtio:during the runs\n")
+            assert (await system.seen("during the runs")).text.endswith(log_lines.rid_mark([0, 1]))
+            (tmp_path / "go").touch()
+            await until_idle(system)
+        await asyncio.sleep(LINGER)
+        writer.write(b"controller(core_log):ERROR:firmware.rtio:after the runs\n")
+        assert (await system.seen("after the runs")).text.endswith("after the runs")
+        writer.close()
 
 
 async def test_a_wrong_repository_or_dataset_file_is_said_in_one_line(tmp_path: Path) -> None:

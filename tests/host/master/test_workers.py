@@ -155,6 +155,26 @@ async def test_pause_suspends_until_the_master_resumes_and_tells_of_termination(
         assert own.said == [((False,), {}), (("asked",), {})]
 
 
+@pytest.mark.parametrize("stage", ["build", "prepare", "analyze"])
+async def test_pause_is_refused_outside_of_run(stage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with bench(ForkedProcesses, tmp_path) as own:
+        with pytest.raises(WorkerException, match=stage):
+            await own.run(await own.build(f"""
+                class Early(EnvExperiment):
+                    def build(self):
+                        self.setattr_device("scheduler")
+                        self.pause_in("build")
+                    def pause_in(self, stage):
+                        if stage == "{stage}":
+                            self.scheduler.pause()
+                    def prepare(self): self.pause_in("prepare")
+                    def run(self): pass
+                    def analyze(self): self.pause_in("analyze")
+                """))
+        await own.workers[0].close()
+        assert "pause() is for run()" in caplog.text
+
+
 @pytest.mark.parametrize("stage", ["build", "prepare", "run", "analyze"])
 async def test_exception_in_any_stage_is_logged_and_results_are_written_from_run_on(
         stage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
