@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import bench_log
 import bench_sipyco
 import bench_tree
 
@@ -178,6 +179,10 @@ def main() -> None:
         for name, (value, unit) in bench_sipyco.figures().items():
             figures[name] = value
             FIGURES[name] = unit, bench_sipyco.BUDGETS.get(name)
+    print("the master's log ...", flush=True)
+    for name, (value, unit) in bench_log.figures().items():
+        figures[name] = value
+        FIGURES[name] = unit, bench_log.BUDGETS.get(name)
     print(f"\n{table(figures, recorded)}\n\nload average {os.getloadavg()[0]:.1f} (rates suffer from other work)")
     if args.record:
         RECORDED.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")

@@ -24,6 +24,8 @@ from sipyco.pc_rpc import Client
 
 LINES = 1_500_000
 SENDERS = 4
+BUDGETS = {name: 300_000.0 for name in (
+    "log into master and store", "log into master, store and log file", "log into master and store, one receiver")}
 LIMIT = 300.0
 READY = "ARTIQ master is now ready.\n"
 
