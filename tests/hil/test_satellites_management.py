@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.coredevice.requests import DeviceError
 from corelog.wire.frames import Boot, From, Level
 from corelog_gateware.simulator.board import Board
 from support.conditions import eventually
 from support.readers import subscribed
-from support.trees import all_up, destinations, identify, running
+from support.trees import all_up, destinations, device_time, identify, management, running
 
 pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
@@ -25,17 +24,6 @@ NOWHERE = 9  # a destination without a route
 async def tree() -> AsyncIterator[Board]:
     async with running(Board(satellites=3, chain=True, free_run=True)) as board:
         yield board
-
-
-def management(tree: Board, destination: int) -> AsyncMgmt:
-    assert tree.address is not None
-    return AsyncMgmt(tree.address, destination=destination, timeout=60.0)
-
-
-async def device_time(tree: Board) -> int:
-    """Of the core device, in us: how long something took there does not depend on the machine."""
-    async with management(tree, 0) as device:
-        return (await device.identify()).uptime
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -115,6 +116,13 @@ class Reader:
     def lost(self, origin: int) -> int:
         """How many records of an origin were declared lost."""
         return sum(loss.count for _, loss in self.losses if loss.origin == origin)
+
+    def check_flood(self, origin: int, count: int) -> None:
+        """Every number of a Debug flood once, in order, but for those among the lost; the last one is kept."""
+        numbers = self.flood(origin)
+        assert all(before < after for before, after in itertools.pairwise(numbers))
+        assert numbers[0] >= 1 and numbers[-1] == count
+        assert len(numbers) + self.lost(origin) >= count
 
     def check_law(self) -> None:
         """Every number of every boot of every origin exactly once, delivered or declared lost, in order; a boot that

@@ -1,0 +1,238 @@
+"""Events and inputs of satellites through the session port, and one time for all boards."""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from corelog.coredevice.session import AsyncSession
+from corelog.wire.frames import From
+from corelog.wire.session import (
+    EXCEPTION_UNDERFLOW,
+    EXCEPTION_UNREACHABLE,
+    NO_EVENT,
+    Done,
+    Exceptional,
+    Program,
+)
+from corelog_gateware.simulator.board import Board
+from support.conditions import eventually
+from support.readers import subscribed
+from support.trees import all_up, destinations, running
+from support.waveforms import rises
+
+pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+
+COARSE = 8              # machine units in a coarse cycle
+MS = 16_000             # machine units in a millisecond
+SLACK = 20 * MS
+WAVEFORM_START = 6_000_000  # cycle; the tree is up and has its events long before
+LOOP_OUT, LOOP_IN = 7, 8  # connected on each board
+SENSITIVITY, RISING = 2, 1
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["chain", "star"])
+async def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Board]:
+    marks = tmp_path_factory.mktemp(request.param) / "marks"
+    async with running(Board(satellites=2, chain=request.param == "chain", marks=marks, free_run=True)) as board:
+        yield board
+
+
+def on(destination: int, channel: int) -> int:
+    return destination << 16 | channel
+
+
+async def play(tree: Board, program: Program) -> Done | Exceptional:
+    assert tree.address is not None
+    async with AsyncSession(tree.address) as session:
+        return await session.run(program)
+
+
+async def counter(tree: Board) -> int:
+    assert tree.address is not None
+    async with AsyncSession(tree.address) as session:
+        return (await session.hello()).counter
+
+
+def marks_of(tree: Board, board: int) -> list[tuple[int, int]]:
+    """(cycle, value) of the changes of a board's TTL pads."""
+    assert tree.marks is not None
+    path = tree.marks if board == 0 else Path(f"{tree.marks}.{board}")
+    lines = (line.split() for line in path.read_text().splitlines())
+    return [(int(cycle), int(value)) for kind, cycle, *rest in lines if kind == "ttl" for value in rest]
+
+
+@pytest.mark.parametrize("destination", [1, 2])
+async def test_a_pulse_of_a_satellite_comes_back_at_its_input_as_on_the_core_device(
+        tree: Board, destination: int) -> None:
+    for board in (0, destination):
+        program = Program()
+        program.break_realtime(SLACK)
+        program.output(on(board, LOOP_IN), SENSITIVITY, RISING)
+        program.delay(MS)
+        program.now()
+        for level in (1, 0, 1, 0):
+            program.output(on(board, LOOP_OUT), 0, level)
+            program.delay(10 * COARSE)
+        program.input(on(board, LOOP_IN), 5 * MS)
+        program.count(on(board, LOOP_IN), 6 * MS)
+        program.delay(SLACK)
+        program.output(on(board, LOOP_IN), SENSITIVITY, 0)
+        done = await play(tree, program)
+        assert isinstance(done, Done), done
+        _, sent, received, _, count = done.results
+        assert received == sent // COARSE * COARSE, "inputs know how long the way to them is"
+        assert count == 1, "the second pulse"
+
+
+async def test_an_input_of_a_satellite_without_event_says_so_after_its_time(tree: Board) -> None:
+    program = Program()
+    program.break_realtime(SLACK)
+    program.input(on(2, LOOP_IN), 10 * MS)
+    program.counter()
+    done = await play(tree, program)
+    assert isinstance(done, Done), done
+    began, received, _, ended = done.results
+    assert received == NO_EVENT
+    assert ended - began >= 10 * MS
+
+
+@pytest.mark.parametrize("destination", [1, 2])
+async def test_an_event_too_late_for_a_satellite_is_an_underflow_with_its_channel(
+        tree: Board, destination: int) -> None:
+    late = await counter(tree)
+    program = Program()
+    program.at(late)
+    program.output(on(destination, 3), 0, 1)
+    answer = await play(tree, program)
+    assert isinstance(answer, Exceptional)
+    assert (answer.kind, answer.channel, answer.timestamp) == (EXCEPTION_UNDERFLOW, on(destination, 3), late)
+    assert answer.slack < 0
+    assert isinstance(await play(tree, simple(destination, 3)), Done), "the next one goes out"
+
+
+def simple(destination: int, channel: int) -> Program:
+    program = Program()
+    program.break_realtime(SLACK)
+    program.output(on(destination, channel), 0, 0)
+    return program
+
+
+async def test_a_channel_of_an_unknown_destination_is_unreachable(tree: Board) -> None:
+    answer = await play(tree, simple(9, 1))
+    assert isinstance(answer, Exceptional)
+    assert (answer.kind, answer.channel) == (EXCEPTION_UNREACHABLE, on(9, 1))
+
+
+async def test_channels_behind_a_cut_link_are_unreachable_until_it_is_restored(tree: Board) -> None:
+    async with subscribed(str(tree.address), From.NOW) as reader:
+        await tree.control.command("link 2 cut")
+        await reader.wait_for_text("[DEST#2] destination is down", origin=0)
+        program = Program()
+        program.break_realtime(SLACK)
+        program.input(on(2, LOOP_IN), MS)
+        for answer, channel in ((await play(tree, simple(2, 1)), 1), (await play(tree, program), LOOP_IN)):
+            assert isinstance(answer, Exceptional)
+            assert (answer.kind, answer.channel) == (EXCEPTION_UNREACHABLE, on(2, channel))
+        assert isinstance(await play(tree, simple(1, 1)), Done), "the other satellite"
+        await tree.control.command("link 2 restore")
+        await reader.wait_for_text("[DEST#2] destination is up", origin=0)
+        await all_up(tree)
+        assert isinstance(await play(tree, simple(2, 1)), Done)
+        reader.check_law()
+
+
+async def test_a_reset_of_the_core_device_discards_what_satellites_have_still_to_do(tree: Board) -> None:
+    program = Program()
+    program.reset(SLACK)
+    for board in (1, 2):
+        program.output(on(board, 6), 0, 1)
+    program.delay(1000 * MS)
+    program.now()
+    for board in (1, 2):
+        program.output(on(board, 5), 0, 1)
+    done = await play(tree, program)
+    assert isinstance(done, Done), done
+    due = done.results[1]
+
+    async def high() -> bool:
+        return all(marks_of(tree, board)[-1:] and marks_of(tree, board)[-1][1] & 1 << 6 for board in (1, 2))
+
+    await eventually(high, 60.0, "ttl6 of the satellites to be high")
+    program = Program()
+    program.reset(SLACK)
+    assert isinstance(await play(tree, program), Done)
+    assert await counter(tree) < due, "the reset came too late to tell"
+
+    async def past() -> bool:
+        return await counter(tree) > due + SLACK
+
+    await eventually(past, 120.0, "the time of the discarded events")
+    for board in (1, 2):
+        ttl = marks_of(tree, board)
+        assert not ttl[-1][1] & 1 << 6, "the reset leaves the output high"
+        assert not any(value & 1 << 5 for _, value in ttl), "an event from before the reset was executed"
+
+
+async def test_events_of_one_time_happen_in_one_cycle_on_all_boards(tree: Board) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    source = random.Random(seed)
+    before = [len(marks_of(tree, board)) for board in destinations(tree)]
+    program = Program()
+    program.break_realtime(SLACK)
+    rounds = 20
+    for _ in range(rounds):
+        for level in (1, 0):
+            program.delay(source.randrange(MS // 4, MS))
+            boards = list(destinations(tree))
+            source.shuffle(boards)
+            for board in boards:
+                program.output(on(board, 4), 0, level)
+    assert isinstance(await play(tree, program), Done)
+
+    async def executed() -> bool:
+        return all(len(marks_of(tree, board)) >= seen + 2 * rounds for board, seen in enumerate(before))
+
+    await eventually(executed, 60.0, "the events")
+    cycles = [[cycle for cycle, _ in marks_of(tree, board)[seen:]] for board, seen in enumerate(before)]
+    assert all(len(found) == 2 * rounds for found in cycles)
+    assert cycles[1] == cycles[0] and cycles[2] == cycles[0]
+
+
+@pytest.mark.parametrize("chain", [True, False], ids=["chain", "star"])
+async def test_the_waveforms_of_all_boards_rise_at_the_same_time(tmp_path: Path, chain: bool) -> None:
+    waveform = tmp_path / "tree.vcd"
+    recorded = ("--vcd", str(waveform), "--vcd-start", str(WAVEFORM_START), "--vcd-cycles", "2000")
+    tree = Board(satellites=2, chain=chain, marks=tmp_path / "marks", free_run=True, arguments=recorded)
+    async with running(tree):
+        # In which cycle the counter has which value is seen from a first event.
+        program = simple(0, 3)
+        program.output(on(0, 3), 0, 1)
+        first = await play(tree, program)
+        assert isinstance(first, Done)
+
+        async def seen() -> bool:
+            return bool(marks_of(tree, 0))
+
+        await eventually(seen, 60.0, "the first event")
+        [(cycle, _)] = marks_of(tree, 0)
+        due = first.cursor // COARSE * COARSE + (WAVEFORM_START + 1000 - cycle) * COARSE
+        assert await counter(tree) < due - SLACK, "the waveforms begin too early for this machine"
+        program = Program()
+        program.at(due)
+        for board in destinations(tree):
+            program.output(on(board, 2), 0, 1)
+        assert isinstance(await play(tree, program), Done)
+
+        async def over() -> bool:
+            return await counter(tree) > due + 2000 * COARSE
+
+        await eventually(over, 300.0, "the end of the waveforms")
+    files = [waveform, *(tmp_path / f"tree.vcd.{n}" for n in (1, 2))]
+    times = [rises(file, "ttl", 2) for file in files]
+    print(f"ttl2 rises at {times} (ns since power-on)")
+    assert len(times[0]) == 1
+    assert times[1] == times[0] and times[2] == times[0]
