@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import logging
 import os
 import time
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from corelog.master import scheduler_explain
+from corelog.master import scheduler_explain, scheduler_submission
 from corelog.master.repository import Checkout
 from corelog.master.scheduler_state import DELETING, RUNNING, Outcome, Pipeline, Run, Step
 from corelog.master.worker import Worker, WorkerError, WorkerTerminated, source
@@ -86,7 +85,8 @@ class Scheduler:
         None for its current revision), devarg_override. due_date: earliest start, Unix time. flush: waits until no
         run of this priority or above is left in the pipeline. Raises ValueError or RepositoryError.
         """
-        expid = _checked(pipeline_name, expid, priority, due_date)
+        expid = scheduler_submission.checked(pipeline_name, expid, priority, due_date)
+        priority, due_date = int(priority), None if due_date is None else float(due_date)  # they may be numpy's
         checkout = None
         if self._stopping:
             return None
@@ -111,7 +111,8 @@ class Scheduler:
             "pipeline": pipeline_name, "expid": expid, "priority": priority, "due_date": due_date, "flush": run.flush,
             "status": run.status, "repo_msg": None if checkout is None else checkout.message}
         pipeline.state.add(run)
-        self._note_submission(rid, expid)
+        if self._log_submissions is not None:
+            scheduler_submission.note(self._log_submissions, rid, expid)
         self._advance(pipeline)
         return rid
 
@@ -186,14 +187,6 @@ class Scheduler:
         if checkout is not None:
             self._revisions.release(checkout.revision)
 
-    def _note_submission(self, rid: int, expid: dict[str, Any]) -> None:
-        if self._log_submissions is not None:
-            try:
-                with open(self._log_submissions, "a", newline="", encoding="utf-8") as file:
-                    csv.writer(file, lineterminator="\n").writerow([rid, time.time(), expid.get("file", "<none>")])
-            except OSError as error:
-                logger.error("submission of RID %d could not be noted in %s: %s", rid, self._log_submissions, error)
-
     def _advance(self, pipeline: _Pipeline) -> None:
         """To be called after everything that happens to a pipeline."""
         now = time.time()
@@ -259,22 +252,3 @@ class Scheduler:
         self._advance(pipeline)
         if not pipeline.state.runs and self._pipelines.get(pipeline.name) is pipeline:
             del self._pipelines[pipeline.name]
-
-
-def _checked(pipeline_name: object, expid: object, priority: object, due_date: object) -> dict[str, Any]:
-    """A copy of expid with what may be left out. Raises ValueError for a submission that could never run."""
-    if not isinstance(pipeline_name, str):
-        raise ValueError(f"the name of a pipeline is a string, not {pipeline_name!r:.100}")
-    if not isinstance(expid, dict) or not isinstance(expid.get("file", expid.get("content")), str):
-        raise ValueError("expid is a dict with the path `file` or the text `content`")
-    if isinstance(priority, bool) or not isinstance(priority, int):
-        raise ValueError(f"a priority is a whole number, not {priority!r:.100}")
-    if due_date is not None and (isinstance(due_date, bool) or not isinstance(due_date, int | float)
-                                 or not abs(due_date) < 1e11):
-        raise ValueError(f"a due date is a Unix time, not {due_date!r:.100}")
-    checked = {"class_name": None, "arguments": {}, "log_level": logging.WARNING, **expid}
-    if not isinstance(checked["log_level"], int) or not 0 <= checked["log_level"] <= 1000:
-        raise ValueError(f"log_level is a logging level, not {checked['log_level']!r:.100}")
-    if not isinstance(checked["arguments"], dict) or not isinstance(checked.get("devarg_override") or {}, dict):
-        raise ValueError("arguments and devarg_override are dicts")
-    return checked

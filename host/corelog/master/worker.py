@@ -60,8 +60,9 @@ class Worker:
         self.source = source
         self._processes = processes
         self._throttle = throttle
-        self._handlers = {**handlers, "create_watchdog": self._create_watchdog,
-                          "delete_watchdog": self._delete_watchdog, "pause": _refuse_pause}
+        self._handlers: dict[str, Callable[..., Any]] = {
+            **handlers, "create_watchdog": self._create_watchdog, "delete_watchdog": self._delete_watchdog,
+            "pause": _refuse_pause}
         self._process: Process | None = None
         self._logs: list[asyncio.Task[None]] = []
         self._watchdogs: dict[int, float] = {}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy
 import pytest
 
 from corelog.master import worker as worker_module
@@ -196,6 +197,13 @@ async def test_a_submission_that_can_never_run_is_refused_and_leaves_nothing(lab
     with pytest.raises(RepositoryError):
         await lab.scheduler.submit("main", good | {"repo_rev": "bad"})
     assert lab.mods == [] and await lab.submit() == 0
+
+
+async def test_numbers_of_numpy_are_numbers_to_the_scheduler(lab: Lab) -> None:
+    rid = await lab.submit(priority=numpy.int64(3), due_date=numpy.float64(0.5), flush=numpy.bool_(True))
+    entry = lab.scheduler.get_status()[rid]
+    assert [(type(entry[key]), entry[key]) for key in ("priority", "due_date", "flush")] == [
+        (int, 3), (float, 0.5), (bool, True)]
 
 
 async def test_a_higher_run_takes_over_at_a_pause_and_explain_says_so(lab: Lab) -> None:
