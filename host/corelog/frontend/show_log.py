@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,6 +21,8 @@ from sipyco.tools import SimpleSSLConfig
 PAGE = 2000
 WAIT = 10.0
 """Seconds for which the master keeps a request that has no answer yet."""
+RETRY = 1.0
+"""Seconds between attempts to reach a master that has gone while it was followed."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -44,40 +48,73 @@ def wanted(args: argparse.Namespace) -> bool:
 
 
 def show_stored(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
-    """Asks the master's control port. CommandError if something else than the log was to be shown."""
+    """Asks the master's control port. With --follow it goes on where it was when the master is there again.
+    CommandError if something else than the log was to be shown."""
     if args.what != "log":
         raise CommandError(f"show {args.what} does not have the options of show log")
-    with control(args.server, args.port or CONTROL, "log_store", ssl, token(args.token_file)) as store:
-        show(args, store)
-
-
-def show(args: argparse.Namespace, store: Any) -> None:
-    """Prints what is asked for. `store`: the master's RPC target `log_store`."""
-    first, last = args.number or (0, None)
-    if args.follow and args.since is None and args.number is None:
-        first = store.status()["next"]
-    line = json_line if args.json else text_line
+    place = Place(args)
     try:
-        for record in records(args, store, first, last):
-            if args.grep is None or args.grep.search(search_text(record)):
-                print(line(record), flush=args.follow)
+        while True:
+            try:
+                with control(args.server, args.port or CONTROL, "log_store", ssl, token(args.token_file)) as store:
+                    place.gone = False
+                    show(args, store, place)
+                    return
+            except (OSError, EOFError):
+                if not args.follow or place.next is None:
+                    raise
+                if not place.gone:
+                    print("corelog client: the master has gone; trying again", file=sys.stderr)
+                place.gone = True
+            time.sleep(RETRY)
+    except OutputClosed:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  the interpreter flushes it at its end
     except KeyboardInterrupt:
         if not args.follow:
             raise
 
 
-def records(args: argparse.Namespace, store: Any, first: int, last: int | None) -> Iterator[dict[str, Any]]:
+class OutputClosed(Exception):
+    """Whoever read the output has ended (`| head`); not to be taken for the master's end."""
+
+
+class Place:
+    """How far the reading has come: `next` is the number of the next record, None for what comes from now on."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.next: int | None = None if args.follow and args.since is None else 0
+        self.last: int | None = None
+        if args.number is not None:
+            self.next, self.last = args.number
+        self.gone = False
+
+
+def show(args: argparse.Namespace, store: Any, place: Place) -> None:
+    """Prints what is asked for. `store`: the master's RPC target `log_store`."""
+    line = json_line if args.json else text_line
+    for record in records(args, store, place):
+        if args.grep is None or args.grep.search(search_text(record)):
+            try:
+                print(line(record), flush=args.follow)
+            except BrokenPipeError:
+                raise OutputClosed from None
+
+
+def records(args: argparse.Namespace, store: Any, place: Place) -> Iterator[dict[str, Any]]:
     """What the master selects, page by page. CommandError if it no longer keeps a number asked for."""
-    if args.number is not None and first < (kept := store.status()["first"]):
+    if place.next is None:
+        place.next = store.status()["next"]
+    elif args.number is not None and place.next < (kept := store.status()["first"]):
         raise CommandError(f"the master no longer keeps records before number {kept}")
     selection = {"since": args.since, "until": args.until, "level": args.level, "rid": args.rid}
-    while last is None or first <= last:
-        size = PAGE if last is None else min(PAGE, last - first + 1)
-        page = store.read(first, size, WAIT if args.follow else 0.0, **selection)
+    last = place.last
+    while last is None or place.next <= last:
+        size = PAGE if last is None else min(PAGE, last - place.next + 1)
+        page = store.read(place.next, size, WAIT if args.follow else 0.0, **selection)
         for record in page["records"]:
             if last is None or record["number"] <= last:
                 yield record
-        first = page["next"]
+        place.next = page["next"]
         if page["end"] and not args.follow:
             return
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,8 +60,7 @@ async def show(system: Management, *options: str) -> list[str]:
         client = Client(system.address, 3251, "log_store", timeout=20)
         try:
             line = show_log.json_line if args.json else show_log.text_line
-            first, last = args.number or (0, None)
-            printed.extend(line(record) for record in show_log.records(args, client, first, last))
+            printed.extend(line(record) for record in show_log.records(args, client, show_log.Place(args)))
         finally:
             client.close_rpc()
 
@@ -150,11 +150,32 @@ async def test_client_program_shows_the_stored_log_and_follows_it(tmp_path: Path
             return len(follower.lines) > 3
 
         await eventually(followed, 30, "lines of the follower")
+        before = number
+        await system.tap.close()
+        await system.master.stop()
+        await start(system)
+
+        async def followed_on() -> bool:
+            nonlocal number
+            number += 1
+            await send(system, b"worker(4,x.py):INFO:n:%d\n" % number)
+            return any(line.endswith(f":{before + 1}") for line in follower.lines)
+
+        await eventually(followed_on, 30, "lines after the master's restart")
         assert follower.process is not None
         follower.process.send_signal(signal.SIGINT)
         assert await follower.wait(10) == 0
-        came = [int(line.rpartition(":")[2]) for line in follower.lines]
+        assert sum("the master has gone" in line for line in follower.lines) == 1
+        came = [int(line.rpartition(":")[2]) for line in follower.lines if " n:" in line]
         assert came == list(range(came[0], came[-1] + 1))
+        await send(system, b"worker(6,x.py):INFO:n:m\n" * 20_000 + b"worker(6,x.py):INFO:n:the end\n")
+        await stored(system, "n:the end")
+        program = f"{Management.master_path()} client -s {system.address}"
+        command = f"{program} show log --rid 6 | head -1; echo ${{PIPESTATUS[0]}}"
+        piped = await asyncio.create_subprocess_exec("bash", "-c", command, stdout=subprocess.PIPE,
+                                                     stderr=subprocess.STDOUT)
+        output = (await piped.communicate())[0].decode().splitlines()
+        assert len(output) == 2 and output[1] == "0", output
         wrong = await client(system, "devices", "--level", "info")
         assert await wrong.wait(10) == 1
         assert "options of show log" in wrong.last_line()
@@ -202,8 +223,7 @@ async def test_receiver_that_reads_too_slowly_is_told_exactly_what_it_can_fetch(
         await slow.close()
 
 
-async def test_client_that_follows_gets_what_comes_and_ends_with_ctrl_c(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_client_that_follows_begins_now_and_goes_on_page_by_page(capsys: pytest.CaptureFixture[str]) -> None:
     class Store:
         pages = [{"records": [], "next": 5, "end": True}, {"records": [{
             "number": 5, "time": 0.0, "level": 30, "source": "s", "name": "n", "message": "\x1b[2J"}], "next": 6,
@@ -221,7 +241,9 @@ async def test_client_that_follows_gets_what_comes_and_ends_with_ctrl_c(
 
     parser = argparse.ArgumentParser()
     show_log.add_options(parser)
-    show_log.show(parser.parse_args(["--follow", "--grep", "n:"]), Store())
+    args = parser.parse_args(["--follow", "--grep", "n:"])
+    with pytest.raises(KeyboardInterrupt):
+        show_log.show(args, Store(), show_log.Place(args))
     assert Store.asked == [(5, 10.0), (5, 10.0), (6, 10.0)]
     assert capsys.readouterr().out.endswith("n:\\x1b[2J\n")
 
