@@ -2,12 +2,10 @@
 
 import random
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from corelog.coredevice.session import AsyncSession
 from corelog.wire.frames import From
 from corelog.wire.session import (
     EXCEPTION_UNDERFLOW,
@@ -20,15 +18,11 @@ from corelog.wire.session import (
 from corelog_gateware.simulator.board import Board
 from support.conditions import eventually
 from support.readers import subscribed
+from support.rtio import COARSE, MS, SLACK, counter, marks_of, on, play, simple
 from support.trees import all_up, destinations, running
-from support.waveforms import rises
 
 pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
-COARSE = 8              # machine units in a coarse cycle
-MS = 16_000             # machine units in a millisecond
-SLACK = 20 * MS
-WAVEFORM_START = 6_000_000  # cycle; the tree is up and has its events long before
 LOOP_OUT, LOOP_IN = 7, 8  # connected on each board
 SENSITIVITY, RISING = 2, 1
 
@@ -38,30 +32,6 @@ async def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     marks = tmp_path_factory.mktemp(request.param) / "marks"
     async with running(Board(satellites=2, chain=request.param == "chain", marks=marks, free_run=True)) as board:
         yield board
-
-
-def on(destination: int, channel: int) -> int:
-    return destination << 16 | channel
-
-
-async def play(tree: Board, program: Program) -> Done | Exceptional:
-    assert tree.address is not None
-    async with AsyncSession(tree.address) as session:
-        return await session.run(program)
-
-
-async def counter(tree: Board) -> int:
-    assert tree.address is not None
-    async with AsyncSession(tree.address) as session:
-        return (await session.hello()).counter
-
-
-def marks_of(tree: Board, board: int) -> list[tuple[int, int]]:
-    """(cycle, value) of the changes of a board's TTL pads."""
-    assert tree.marks is not None
-    path = tree.marks if board == 0 else Path(f"{tree.marks}.{board}")
-    lines = (line.split() for line in path.read_text().splitlines())
-    return [(int(cycle), int(value)) for kind, cycle, *rest in lines if kind == "ttl" for value in rest]
 
 
 @pytest.mark.parametrize("destination", [1, 2])
@@ -111,13 +81,6 @@ async def test_an_event_too_late_for_a_satellite_is_an_underflow_with_its_channe
     assert (answer.kind, answer.channel, answer.timestamp) == (EXCEPTION_UNDERFLOW, on(destination, 3), late)
     assert answer.slack < 0
     assert isinstance(await play(tree, simple(destination, 3)), Done), "the next one goes out"
-
-
-def simple(destination: int, channel: int) -> Program:
-    program = Program()
-    program.break_realtime(SLACK)
-    program.output(on(destination, channel), 0, 0)
-    return program
 
 
 async def test_a_channel_of_an_unknown_destination_is_unreachable(tree: Board) -> None:
@@ -200,39 +163,3 @@ async def test_events_of_one_time_happen_in_one_cycle_on_all_boards(tree: Board)
     cycles = [[cycle for cycle, _ in marks_of(tree, board)[seen:]] for board, seen in enumerate(before)]
     assert all(len(found) == 2 * rounds for found in cycles)
     assert cycles[1] == cycles[0] and cycles[2] == cycles[0]
-
-
-@pytest.mark.parametrize("chain", [True, False], ids=["chain", "star"])
-async def test_the_waveforms_of_all_boards_rise_at_the_same_time(tmp_path: Path, chain: bool) -> None:
-    waveform = tmp_path / "tree.vcd"
-    recorded = ("--vcd", str(waveform), "--vcd-start", str(WAVEFORM_START), "--vcd-cycles", "2000")
-    tree = Board(satellites=2, chain=chain, marks=tmp_path / "marks", free_run=True, arguments=recorded)
-    async with running(tree):
-        # In which cycle the counter has which value is seen from a first event.
-        program = simple(0, 3)
-        program.output(on(0, 3), 0, 1)
-        first = await play(tree, program)
-        assert isinstance(first, Done)
-
-        async def seen() -> bool:
-            return bool(marks_of(tree, 0))
-
-        await eventually(seen, 60.0, "the first event")
-        [(cycle, _)] = marks_of(tree, 0)
-        due = first.cursor // COARSE * COARSE + (WAVEFORM_START + 1000 - cycle) * COARSE
-        assert await counter(tree) < due - SLACK, "the waveforms begin too early for this machine"
-        program = Program()
-        program.at(due)
-        for board in destinations(tree):
-            program.output(on(board, 2), 0, 1)
-        assert isinstance(await play(tree, program), Done)
-
-        async def over() -> bool:
-            return await counter(tree) > due + 2000 * COARSE
-
-        await eventually(over, 300.0, "the end of the waveforms")
-    files = [waveform, *(tmp_path / f"tree.vcd.{n}" for n in (1, 2))]
-    times = [rises(file, "ttl", 2) for file in files]
-    print(f"ttl2 rises at {times} (ns since power-on)")
-    assert len(times[0]) == 1
-    assert times[1] == times[0] and times[2] == times[0]
