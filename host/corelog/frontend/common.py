@@ -6,6 +6,7 @@ import argparse
 import functools
 import os
 import re
+import select
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -88,11 +89,22 @@ def command(prog: str) -> Callable[[Main], Program]:
 def _stdout_works() -> bool:
     try:
         sys.stdout.flush()
+        if not _reader_left(sys.stdout.fileno()):
+            return True
     except (BrokenPipeError, ValueError):
-        # the interpreter would try to flush it again at exit, and complain
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        pass
+    # the interpreter would try to flush it again at exit, and complain
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    return False
+
+
+def _reader_left(descriptor: int) -> bool:
+    """Whether nobody reads this pipe any more. A print that failed has emptied the buffer: flushing tells nothing."""
+    if not hasattr(select, "poll"):
         return False
-    return True
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(events & select.POLLERR for _, events in poll.poll(0))
 
 
 def _report(prog: str, exc: Exception, args: Sequence[str]) -> int:
