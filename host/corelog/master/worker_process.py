@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import logging
 import os
+import platform
 import signal
-import socket
 import subprocess
 import sys
 from typing import Any, Protocol
@@ -53,10 +53,12 @@ class Processes(Protocol):
 
 
 def processes() -> Processes:
-    """The best that this system has."""
+    """The best that this system has. (The libraries of macOS do not survive a fork.)"""
+    if platform.system() == "Darwin" or not hasattr(os, "fork"):
+        return SpawnedProcesses()
     from corelog.master.worker_forked import ForkedProcesses
 
-    return ForkedProcesses() if hasattr(os, "fork") and hasattr(socket, "recv_fds") else SpawnedProcesses()
+    return ForkedProcesses()
 
 
 class SpawnedProcess:

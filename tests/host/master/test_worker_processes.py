@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import platform
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -28,6 +29,9 @@ async def ask_to_end(process: SpawnedProcess) -> None:
 
 def test_systems_without_fork_start_new_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(processes(), ForkedProcesses)
+    with monkeypatch.context() as mac:
+        mac.setattr(platform, "system", lambda: "Darwin")
+        assert isinstance(processes(), SpawnedProcesses)
     monkeypatch.delattr(os, "fork")
     assert isinstance(processes(), SpawnedProcesses)
 
