@@ -5,8 +5,9 @@ use corelog_proto::aux::MAX_LOG_BYTES;
 
 /// Most bytes under way, and the sensible size of a sender's memory.
 pub const WINDOW: usize = 6 * 1024;
-/// After how long without an acknowledgement everything unacknowledged is sent again; doubles up to
-/// [`LAST_TIMEOUT_US`].
+/// After how long without an acknowledgement everything unacknowledged is sent again: twice what one took last, from this
+/// to [`LAST_TIMEOUT_US`], and doubled while none comes. A core device that is busy takes long, and what it gets again
+/// keeps it busier.
 pub const FIRST_TIMEOUT_US: u64 = 50_000;
 const LAST_TIMEOUT_US: u64 = 400_000;
 /// So many equal acknowledgements after the first say that something was lost. (One alone may be the answer to
@@ -48,6 +49,8 @@ pub struct Sender<'a> {
     /// It went back because of repeated acknowledgements, and nothing was acknowledged since.
     went_back: bool,
     timeout: u64,
+    /// A segment that was sent once: the offset behind it, and when. Its acknowledgement tells how long one takes.
+    timed: Option<(u32, u64)>,
     /// When to go back; only while something sent is not acknowledged.
     deadline: u64,
 }
@@ -59,8 +62,22 @@ impl<'a> Sender<'a> {
         let memory = memory.get_mut(..size).unwrap_or_default();
         let (timeout, deadline) = (FIRST_TIMEOUT_US, 0);
         let (start, end, wrap, acked, sent, most_sent) = (0, 0, 0, 0, 0, 0);
-        let (session, repeats, went_back) = (None, 0, false);
-        Sender { memory, start, end, wrap, session, acked, sent, most_sent, repeats, went_back, timeout, deadline }
+        let (session, repeats, went_back, timed) = (None, 0, false, None);
+        Sender {
+            memory,
+            start,
+            end,
+            wrap,
+            session,
+            acked,
+            sent,
+            most_sent,
+            repeats,
+            went_back,
+            timeout,
+            timed,
+            deadline,
+        }
     }
 
     /// Whether a LogOpen of this session opens it. If not, it is open already.
@@ -78,7 +95,7 @@ impl<'a> Sender<'a> {
     pub fn close(&mut self) {
         (self.start, self.end, self.wrap, self.session) = (0, 0, 0, None);
         (self.acked, self.sent, self.most_sent) = (0, 0, 0);
-        (self.repeats, self.went_back, self.timeout) = (0, false, FIRST_TIMEOUT_US);
+        (self.repeats, self.went_back, self.timeout, self.timed) = (0, false, FIRST_TIMEOUT_US, None);
     }
 
     pub fn is_open(&self) -> bool {
@@ -118,7 +135,7 @@ impl<'a> Sender<'a> {
         let session = self.session?;
         if self.deadline().is_some_and(|deadline| now >= deadline) {
             self.sent = 0;
-            (self.repeats, self.went_back) = (0, false);
+            (self.repeats, self.went_back, self.timed) = (0, false, None);
             self.timeout = (self.timeout * 2).min(LAST_TIMEOUT_US);
             self.deadline = now.saturating_add(self.timeout);
         }
@@ -136,6 +153,9 @@ impl<'a> Sender<'a> {
             self.deadline = now.saturating_add(self.timeout);
         }
         let offset = self.acked.wrapping_add(self.sent as u32);
+        if self.timed.is_none() && self.sent >= self.most_sent {
+            self.timed = Some((offset.wrapping_add(length as u32), now));
+        }
         self.sent += length;
         self.most_sent = self.most_sent.max(self.sent);
         let bytes = self.memory.get(from..from + length)?;
@@ -161,12 +181,16 @@ impl<'a> Sender<'a> {
         if more == 0 && self.most_sent > 0 {
             self.repeats = self.repeats.saturating_add(1);
             if self.repeats >= REPEATS && !self.went_back {
-                (self.sent, self.went_back) = (0, true);
+                (self.sent, self.went_back, self.timed) = (0, true, None);
                 self.deadline = now.saturating_add(self.timeout);
             }
         } else if more > 0 && more <= self.most_sent {
             self.release(more);
-            (self.repeats, self.went_back, self.timeout) = (0, false, FIRST_TIMEOUT_US);
+            (self.repeats, self.went_back) = (0, false);
+            if let Some((_, at)) = self.timed.filter(|(end, _)| self.acked.wrapping_sub(*end) as i32 >= 0) {
+                self.timed = None;
+                self.timeout = (2 * now.saturating_sub(at)).clamp(FIRST_TIMEOUT_US, LAST_TIMEOUT_US);
+            }
             self.deadline = now.saturating_add(self.timeout);
         }
         Acked::Known
