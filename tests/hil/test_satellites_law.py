@@ -19,6 +19,9 @@ CUT = 5_000_000         # us that a link is cut
 # A LogData with a heartbeat or a clock, and a LogAck (docs/drtio.md): the aux frames when nothing happens.
 IDLE_FRAME, ACK_FRAME = 72, 16
 IDLE = 5                # heartbeats of each board
+# us that a record may take while a satellite floods: the core device's own; of a satellite behind that one (it has
+# its turn after the frames that wait already, and the question for the time goes the same way).
+LATE = {0: 1_000_000, 2: 3_000_000}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -80,7 +83,7 @@ async def test_a_satellite_that_floods_does_not_hold_up_the_records_of_the_other
                   f"{came[origin]} records of the flood")
             assert reader.flood(origin) == list(range(1, few + 1))
             assert reader.lost(origin) == 0
-            assert late[origin] < 1_000_000
+            assert late[origin] < LATE[origin]
             assert came[origin] < many, "the flood was over before"
         await reader.wait_for_text(f"flood {many}/{many}", PATIENCE, flooding)
         await reader.wait_until_all_came(destinations(tree))
