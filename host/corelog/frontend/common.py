@@ -100,7 +100,7 @@ def _stdout_works() -> bool:
 
 def _reader_left(descriptor: int) -> bool:
     """Whether nobody reads this pipe any more. A print that failed has emptied the buffer: flushing tells nothing."""
-    if not hasattr(select, "poll"):
+    if sys.platform == "win32":
         return False
     poll = select.poll()
     poll.register(descriptor, 0)
