@@ -91,6 +91,8 @@ async def serve(args: argparse.Namespace) -> Master:
                                 log.store.has_room))
     except (device_db.DeviceDBError, DatasetDBError, RepositoryError) as error:
         raise CommandError(str(error)) from error
+    except sqlite3.Error as error:
+        raise CommandError(f"cannot have this directory: {error}") from error
     bind = common_args.bind_address_from_args(args)
     warn_if_open(args, bind)
     try:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from corelog.master import log_lines
+from corelog.master.claim import claim
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,8 @@ class LogStore:
 
     def __init__(self, path: str, limit: int, on_commit: Callable[[], None] = lambda: None) -> None:
         self.path, self.limit, self.on_commit = path, limit, on_commit
-        self._claim = self._claim_file()
+        # Two masters that write one store would give the same numbers twice.
+        self._claim = claim(f"{path}-lock")
         self._connection = self._open()
         last = self._connection.execute("SELECT first + count FROM blocks ORDER BY first DESC LIMIT 1").fetchone()
         self.killed = self._connection.execute("SELECT in_use FROM state").fetchone() is not None
@@ -115,17 +117,6 @@ class LogStore:
         self._wake, self._ends = threading.Event(), threading.Event()
         self._tail: _Block | None = None
         self._thread = threading.Thread(target=self._run, name="log store", daemon=True)
-
-    def _claim_file(self) -> sqlite3.Connection:
-        """Holds a lock of the system's, which ends with the process, on a file beside the store: two masters that
-        write one store would give the same numbers twice."""
-        claim = sqlite3.connect(f"{self.path}-lock", isolation_level=None, check_same_thread=False, timeout=0.0)
-        try:
-            claim.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
-            claim.close()
-            raise sqlite3.OperationalError(f"{error} (is another master running?)") from error
-        return claim
 
     def _open(self) -> sqlite3.Connection:
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from corelog.master.claim import claim
 from corelog.master.datasets import DatasetDB
 from corelog.master.devices import DeviceDatabase
 from corelog.master.experiments import ExperimentDB
@@ -16,6 +18,7 @@ from corelog.master.scheduler import Scheduler
 from corelog.master.worker_process import Processes, processes
 from corelog.master.workers import Workers
 
+CLAIM = "last_rid.pyon-lock"
 SCHEDULE_METHODS = ("submit", "delete", "request_termination", "get_status", "check_pause", "check_termination")
 
 
@@ -43,12 +46,14 @@ class _Revisions:
 class Experiments:
     """All parts, in the order in which they start. While `has_room` says no, what experiments print waits.
 
-    Raises DatasetDBError, RepositoryError, and OSError if the last RID cannot be read or written.
+    Raises DatasetDBError, RepositoryError, sqlite3.OperationalError if another master has this directory, and OSError
+    if the last RID cannot be read or written.
     """
 
     def __init__(self, options: Options, devices: DeviceDatabase, broadcaster: Broadcaster,
                  has_room: Callable[[], bool] = lambda: True):
         self._broadcaster = broadcaster
+        claimed = claim(CLAIM)  # two masters in one directory would give the same RIDs
         self.repository = open_repository(options.repository, options.git)
         rids = RIDCounter()
         self.datasets = DatasetDB(options.dataset_db)
@@ -60,8 +65,8 @@ class Experiments:
         self.scheduler = Scheduler(rids, _Revisions(self.experiments, self.repository), workers,
                                    options.log_submissions)
         handlers |= {f"scheduler_{name}": getattr(self.scheduler, name) for name in SCHEDULE_METHODS}
-        self.parts: list[DatasetDB | _Supply | ExperimentDB | Scheduler] = [
-            self.datasets, _Supply(self.repository, self.processes), self.experiments, self.scheduler]
+        self.parts: list[_Supply | DatasetDB | ExperimentDB | Scheduler] = [
+            _Supply(self.repository, self.processes, claimed), self.datasets, self.experiments, self.scheduler]
         self.notifiers = {
             "schedule": self.scheduler.notifier, "datasets": self.datasets.notifier,
             "interactive_args": self.interactive.notifier, "explist": self.experiments.notifier,
@@ -88,9 +93,10 @@ class Experiments:
 class _Supply:
     """What the others need until they have stopped, as a part of the master."""
 
-    def __init__(self, repository: Repository, processes: Processes):
+    def __init__(self, repository: Repository, processes: Processes, claimed: sqlite3.Connection):
         self._repository = repository
         self._processes = processes
+        self._claimed = claimed
 
     async def start(self) -> None:
         self._processes.warm_up()
@@ -98,3 +104,4 @@ class _Supply:
     async def stop(self) -> None:
         await self._processes.close()
         await self._repository.close()
+        self._claimed.close()

@@ -209,6 +209,17 @@ async def test_port_that_is_taken_ends_the_master_with_one_line(tmp_path: Path) 
         assert MASTER_READY not in master.lines
 
 
+async def test_second_master_in_a_directory_is_refused_whatever_its_files_are(tmp_path: Path) -> None:
+    async with management(tmp_path) as system:
+        await start_master(system)
+        second = system.make_master("--log-store", "other.sqlite", "--dataset-db", "other.mdb")
+        second.ready = None
+        await second.start()
+        assert await second.wait(10) == 1
+        error, = (line for line in second.lines if "error: cannot have this directory" in line)
+        assert "is another master running?" in error
+
+
 async def test_missing_device_database_ends_the_master_with_one_line(tmp_path: Path) -> None:
     async with management(tmp_path) as system:
         master = system.make_master("--device-db", "absent.py")
