@@ -46,6 +46,8 @@ class _Job:
     checkout: Checkout | None
     worker: Worker
     step: asyncio.Task[None] | None = None
+    watch: asyncio.Task[None] | None = None
+    """Waits for the end of the process, from the end of build and prepare on."""
 
 
 class _Pipeline:
@@ -210,6 +212,8 @@ class Scheduler:
         outcome = Outcome.FAILED
         try:
             outcome = Outcome.COMPLETED if await self._step(job, step) else Outcome.PAUSED
+            if job.watch is None:
+                job.watch = asyncio.create_task(self._watch(job))
         except WorkerTerminated:
             logger.info("RID %d has terminated as requested", job.run.rid)
         except WorkerError as error:
@@ -219,6 +223,15 @@ class Scheduler:
             logger.error("RID %d is deleted: internal error", job.run.rid, exc_info=True)
         job.pipeline.state.step_ended(job.run.rid, outcome)
         self._advance(job.pipeline)
+
+    async def _watch(self, job: _Job) -> None:
+        """A run that waits for its turn is deleted when its process ends; one that does not has its step's end."""
+        how = await job.worker.ended()
+        while job.step is not None and not job.step.done():
+            await asyncio.wait([job.step])
+        if job.run.status != DELETING:
+            logger.error("RID %d is deleted: %s", job.run.rid, how)
+            self.delete(job.run.rid)
 
     async def _step(self, job: _Job, step: Step) -> bool:
         worker = job.worker
@@ -239,6 +252,8 @@ class Scheduler:
     async def _close(self, job: _Job) -> None:
         """The end of a run."""
         rid, pipeline = job.run.rid, job.pipeline
+        if job.watch is not None:
+            job.watch.cancel()
         try:
             await job.worker.close()
             if job.step is not None:

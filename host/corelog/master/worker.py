@@ -189,6 +189,11 @@ class Worker:
         message: dict[str, Any] = pyon.decode(line.decode())
         return message
 
+    async def ended(self) -> str:
+        """Waits for the end of the process that was started; says how it came."""
+        assert self._process is not None
+        return str(self._ended("a pause between steps", await self._process.wait()))
+
     def _ended(self, name: str, status: int) -> WorkerEnded:
         how = f"by signal {-status}" if status < 0 else f"with exit status {status}"
         return WorkerEnded(f"process {self.pid} ended in {name} {how}")

@@ -278,7 +278,7 @@ async def test_a_run_that_is_deleted_killed_or_hangs_in_a_stage_harms_no_other(l
     assert "000000001-Empty.h5" in lab.results()
 
 
-async def test_a_run_killed_while_it_waits_for_its_turn_is_found_dead_then(lab: Lab) -> None:
+async def test_a_run_killed_while_it_waits_for_its_turn_is_gone_at_once(lab: Lab, caplog: Any) -> None:
     low = await lab.submit("Pausing", arguments={"until": "low"})
     await lab.until(low, "running")
     high = await lab.submit("Waiting", arguments={"stage": "run", "until": str(lab.directory / "high")}, priority=1)
@@ -287,12 +287,15 @@ async def test_a_run_killed_while_it_waits_for_its_turn_is_found_dead_then(lab: 
     await lab.until(ready, "prepare_done")
     for rid in (low, ready):
         os.kill(lab.pid(rid), signal.SIGKILL)
+        await lab.until(rid, "gone")
+        assert f"RID {rid} is deleted: process " in caplog.text
+    assert lab.status(high) == "running"
     last = await lab.submit()
     (lab.directory / "high").touch()
-    for rid in (low, high, ready, last):
+    for rid in (high, last):
         await lab.until(rid, "gone")
-    assert lab.life(low)[-4:] == ["paused", "running", "deleting", "gone"]
-    assert lab.life(ready)[-3:] == ["running", "deleting", "gone"]
+    assert lab.life(low)[-3:] == ["paused", "deleting", "gone"]
+    assert lab.life(ready)[-3:] == ["prepare_done", "deleting", "gone"]
     assert lab.results() == ["000000001-Waiting.h5", "000000003-Empty.h5"]
 
 
