@@ -11,9 +11,10 @@ import asyncio
 import logging
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
+
+from corelog.master.checkout_folder import CheckoutFolder, say
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ class GitRepository:
             raise RepositoryError("a git repository needs the Python package pygit2") from None
         self._pygit2 = pygit2
         self._open()
+        self._folder = CheckoutFolder()
         self._in_use: dict[str, _Use] = {}
         self._removals: set[asyncio.Task[None]] = set()
 
@@ -129,13 +131,15 @@ class GitRepository:
 
     def _check_out(self, commit: str) -> str:
         repository = self._open()
-        path = tempfile.mkdtemp(prefix=f"corelog-{commit[:12]}-")
         strategy = self._pygit2.enums.CheckoutStrategy
+        path = None
         try:
+            path = self._folder.make(f"{commit[:12]}-")
             repository.checkout_tree(repository[commit].tree, directory=path, strategy=(
                 strategy.FORCE | strategy.DONT_UPDATE_INDEX | strategy.DONT_WRITE_INDEX))
         except (OSError, self._pygit2.GitError) as error:
-            shutil.rmtree(path, ignore_errors=True)
+            if path is not None:
+                shutil.rmtree(path, ignore_errors=True)
             raise RepositoryError(f"commit {commit} cannot be checked out: {error}") from error
         return path
 
@@ -153,7 +157,7 @@ class GitRepository:
             path = await making
         except RepositoryError:
             return
-        await asyncio.to_thread(shutil.rmtree, path, onerror=_say)
+        await asyncio.to_thread(shutil.rmtree, path, onerror=say)
 
     async def close(self) -> None:
         """Removes all checkouts."""
@@ -162,7 +166,4 @@ class GitRepository:
             self.release(revision)
         if self._removals:
             await asyncio.wait(set(self._removals))
-
-
-def _say(_function: Any, path: str, info: Any) -> None:
-    logger.warning("%s cannot be removed: %s", path, info[1])
+        await asyncio.to_thread(self._folder.remove)

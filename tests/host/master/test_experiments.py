@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import os
 import subprocess
+import sys
+import tempfile
 import textwrap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from corelog.master.checkout_folder import CheckoutFolder
 from corelog.master.experiments import ExperimentDB
 from corelog.master.interactive import InteractiveArgDB
 from corelog.master.repository import GitRepository, RepositoryError, open_repository
@@ -164,6 +167,42 @@ async def test_a_bare_repository_is_scanned_at_its_head_and_old_commits_stay_whi
         current = database._current
         assert current is not None and Path(current.path).exists()
     assert not Path(current.path).exists()
+
+
+MASTER_WITH_CHECKOUT = """
+import time
+from corelog.master.checkout_folder import CheckoutFolder
+folder = CheckoutFolder()
+print(folder.make("x-"), flush=True)
+time.sleep(600)
+"""
+
+
+@contextlib.contextmanager
+def master_with_checkout(temporary: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    with subprocess.Popen([sys.executable, "-c", MASTER_WITH_CHECKOUT], stdout=subprocess.PIPE, text=True,
+                          env=os.environ | {"TMPDIR": str(temporary)}) as process:
+        assert process.stdout is not None
+        try:
+            yield process, Path(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+def test_checkouts_of_a_killed_master_are_removed_and_those_of_living_ones_stay(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    foreign = tmp_path / "corelog-checkouts-of-nobody"
+    foreign.mkdir()
+    with master_with_checkout(tmp_path) as (process, abandoned), master_with_checkout(tmp_path) as (_, in_use):
+        process.kill()
+        process.wait()
+        folder = CheckoutFolder()
+        own = Path(folder.make("y-"))
+        assert own.is_dir() and in_use.is_dir() and foreign.is_dir()
+        assert not abandoned.parent.exists()
+        folder.remove()
+        assert not own.parent.exists() and in_use.is_dir()
 
 
 async def test_the_working_copy_is_neither_read_nor_touched(tmp_path: Path) -> None:
