@@ -12,8 +12,11 @@ import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import bench_datasets
 import bench_log
+import bench_master
 import bench_sipyco
 import bench_tree
 
@@ -46,7 +49,11 @@ FIGURES: dict[str, tuple[str, float | None]] = {
     "aqctl_corelog, per 100,000 records": ("CPU s", 0.2),
 }
 FIGURES |= {name: (unit, None) for name, unit in bench_tree.FIGURES.items()}
-HIGHER_IS_BETTER = {"Mcycles/s", "records/s"} | bench_sipyco.UNITS
+HIGHER_IS_BETTER = {"Mcycles/s", "records/s", "changes/s", "runs/s", "files/s", "1/s"} | bench_sipyco.UNITS
+HOST_PARTS: dict[str, Any] = {
+    "SiPyCo": bench_sipyco, "the master's log": bench_log, "the master's datasets": bench_datasets,
+    "the master's runs and scans": bench_master}
+"""Each has `figures()`: name -> (value, unit), and `BUDGETS`."""
 
 
 async def on_board() -> dict[str, float]:
@@ -174,15 +181,13 @@ def main() -> None:
     result = bench_aqctl.measure()
     figures["aqctl_corelog"] = result.rate
     figures["aqctl_corelog, per 100,000 records"] = result.cpu_per_100k
-    if not args.no_sipyco:
-        print("SiPyCo ...", flush=True)
-        for name, (value, unit) in bench_sipyco.figures().items():
+    for title, part in HOST_PARTS.items():
+        if part is bench_sipyco and args.no_sipyco:
+            continue
+        print(f"{title} ...", flush=True)
+        for name, (value, unit) in part.figures().items():
             figures[name] = value
-            FIGURES[name] = unit, bench_sipyco.BUDGETS.get(name)
-    print("the master's log ...", flush=True)
-    for name, (value, unit) in bench_log.figures().items():
-        figures[name] = value
-        FIGURES[name] = unit, bench_log.BUDGETS.get(name)
+            FIGURES[name] = unit, part.BUDGETS.get(name)
     print(f"\n{table(figures, recorded)}\n\nload average {os.getloadavg()[0]:.1f} (rates suffer from other work)")
     if args.record:
         RECORDED.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")

@@ -7,6 +7,7 @@ Every run is a process of its own, leaves a results file, and is counted as good
 
 import argparse
 import asyncio
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -27,6 +28,9 @@ class Number{0}(EnvExperiment):
     def run(self):
         for i in range(10): print(i)
 '''
+READY, RUNS, SCAN = "master ready", "empty experiments, one pipeline", "repository scan"
+BUDGETS = {READY: 0.5, RUNS: 20.0, SCAN: 2000.0}
+Figures = dict[str, tuple[float, str]]
 EMPTY = "from corelog.experiment import *\nclass Empty(EnvExperiment):\n    def run(self): pass\n"
 
 
@@ -42,7 +46,7 @@ def resident(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-async def measure(runs: int, files: int) -> None:
+async def measure(runs: int, files: int) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         (directory / "device_db.py").write_text("device_db = {}")
@@ -51,21 +55,24 @@ async def measure(runs: int, files: int) -> None:
         address = free_address()
         master = Program("master", ["corelog", "master", "--bind", address, "--no-localhost-bind"], cwd=directory,
                          ready="ARTIQ master is now ready.")
+        ready = []
         for _ in range(3):
             started = time.perf_counter()
             await master.start()
-            print(f"ready within {time.perf_counter() - started:.2f} s")
+            ready.append(time.perf_counter() - started)
             await master.stop()
+        figures: Figures = {READY: (statistics.median(ready), "s")}
         await master.start()
         assert master.process is not None
         try:
-            await measure_runs(address, directory, master.process.pid, runs)
-            await measure_scan(address, directory, files)
+            figures |= await measure_runs(address, directory, master.process.pid, runs)
+            figures |= await measure_scan(address, directory, files)
         finally:
             await master.stop()
+        return figures
 
 
-async def measure_runs(address: str, directory: Path, pid: int, runs: int) -> None:
+async def measure_runs(address: str, directory: Path, pid: int, runs: int) -> Figures:
     schedule = await rpc(address, "schedule")
     for count in (10, runs):
         before, begun = len(list(directory.glob("results/*/*/*.h5"))), time.perf_counter()
@@ -76,22 +83,30 @@ async def measure_runs(address: str, directory: Path, pid: int, runs: int) -> No
             await asyncio.sleep(0.02)
         rate = count / (time.perf_counter() - begun)
         good = len(list(directory.glob("results/*/*/*.h5"))) - before
-    print(f"empty experiments: {rate:.1f}/s, {good} of {runs} good; memory of the master before {memory:.1f} MiB, "
-          f"after {resident(pid):.1f} MiB")
+        assert good == count, f"{good} of {count} runs left results"
     await schedule.close_rpc()
+    return {RUNS: (rate, "runs/s"), "memory of the master before runs": (memory, "MiB"),
+            f"memory of the master after {runs} runs": (resident(pid), "MiB")}
 
 
-async def measure_scan(address: str, directory: Path, files: int) -> None:
+async def measure_scan(address: str, directory: Path, files: int) -> Figures:
     for number in range(files):
         path = directory / f"repository/{number % 20}/{number}.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text(EXPERIMENT.format(number))
     experiments = await rpc(address, "experiment_db")
-    for which in ("first", "second"):
+    figures: Figures = {}
+    for name in (SCAN, f"{SCAN} again"):
         begun = time.perf_counter()
         await experiments.scan_repository()
-        print(f"{which} scan of {files} files: {files / (time.perf_counter() - begun):.0f} files/s")
+        figures[name] = files / (time.perf_counter() - begun), "files/s"
     await experiments.close_rpc()
+    return figures
+
+
+def figures(runs: int = 500, files: int = 2000) -> Figures:
+    """Name -> value, unit."""
+    return asyncio.run(measure(runs, files))
 
 
 if __name__ == "__main__":
@@ -99,4 +114,5 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--files", type=int, default=2000)
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.runs, arguments.files))
+    for name, (value, unit) in figures(arguments.runs, arguments.files).items():
+        print(f"{name:50} {value:10,.4g} {unit}")
