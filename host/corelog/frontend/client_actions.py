@@ -6,6 +6,7 @@ import argparse
 import ast
 import datetime
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from corelog.frontend.master_link import CONTROL, control, token
 from corelog.frontend.run import parse_arguments
 from corelog.language.units import scale_of
 from sipyco import pyon, pyon_v1
+from sipyco.packed_exceptions import GenericRemoteException
 from sipyco.tools import SimpleSSLConfig
 
 Call = Callable[..., Any]
@@ -158,8 +160,11 @@ def act(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
 
 
 def remote_text(error: Exception) -> str:
-    """What the master says by an exception. The text of a KeyError travels in quotes."""
+    """What the master says by an exception. The text of a KeyError travels in quotes, one of a class that does not
+    exist here with the name of the class."""
     text = str(error.args[0] if error.args else "") or type(error).__name__
+    if isinstance(error, GenericRemoteException):
+        return re.sub(r"\A[\w.]+: ", "", text)
     if isinstance(error, KeyError):
         try:
             return str(ast.literal_eval(text))

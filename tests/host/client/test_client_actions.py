@@ -10,6 +10,7 @@ import pytest
 
 from corelog.frontend import client, client_actions
 from corelog.lab.program import Program
+from corelog.master.repository import RepositoryError
 from corelog.testing.fakemaster import FakeMaster
 
 EXPID = {"devarg_override": {}, "log_level": 30, "class_name": None, "arguments": {}, "file": "x.py"}
@@ -115,7 +116,7 @@ async def test_explain_prints_what_the_master_says() -> None:
 @pytest.mark.parametrize(("raised", "said"), [
     (KeyError("no dataset 'a'"), "no dataset 'a'"), (KeyError(7), "7"), (ValueError("too\nlong"), "too long"),
     (OSError(2, "No such file", "x"), "[Errno 2] No such file: 'x'"), (RuntimeError(), "RuntimeError"),
-    (PermissionError("not you"), "not you")])
+    (PermissionError("not you"), "not you"), (RepositoryError("no commit 'x'"), "no commit 'x'")])
 async def test_refusals_of_the_master_are_one_line(raised: Exception, said: str) -> None:
     async with FakeMaster() as master:
         master.answers["dataset_db", "delete"] = raised
