@@ -222,6 +222,6 @@ def is_experiment(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, Experiment) and value not in (Experiment, EnvExperiment)
 
 
-def is_public_experiment(name: str, value: Any) -> bool:
-    """Whether a module's attribute is an experiment to be offered: its name has no leading underscore."""
-    return is_experiment(value) and not name.startswith("_")
+def is_public_experiment(value: Any) -> bool:
+    """Whether an object is an experiment to be offered: its name has no leading underscore."""
+    return is_experiment(value) and not value.__name__.startswith("_")

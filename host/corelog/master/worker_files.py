@@ -48,13 +48,14 @@ def load_content(source: str) -> ModuleType:
 
 
 def experiments(module: ModuleType) -> dict[str, type]:
-    """The public experiments that a module defines (not those it imports), by name."""
-    return {name: value for name, value in vars(module).items()
-            if is_public_experiment(name, value) and value.__module__ == module.__name__}
+    """The public experiments in a module by name, in alphabetical order. Imported ones count: a file may have been
+    written to offer those of a library."""
+    return {name: value for name, value in sorted(vars(module).items()) if is_public_experiment(value)}
 
 
 def find_experiment(module: ModuleType, class_name: str | None) -> Any:
-    """The experiment class of that (possibly dotted) name, or the only public one. Raises ValueError."""
+    """The experiment class of that (possibly dotted) name, or the only public one, where imported ones count if there
+    is no other. Raises ValueError."""
     file = os.path.basename(module.__file__ or "")
     if class_name is not None:
         found: Any = module
@@ -63,7 +64,8 @@ def find_experiment(module: ModuleType, class_name: str | None) -> Any:
         if not is_experiment(found):
             raise ValueError(f"{file} has no experiment {class_name}")
         return found
-    offered = experiments(module)
+    every = experiments(module)
+    offered = {name: kind for name, kind in every.items() if kind.__module__ == module.__name__} or every
     if len(offered) != 1:
         raise ValueError(f"{file} has several experiments, say which: {', '.join(offered)}" if offered else
                          f"{file} has no experiment (a class derived from EnvExperiment)")

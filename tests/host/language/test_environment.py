@@ -127,8 +127,8 @@ def test_experiment_is_examined_without_its_devices_and_arguments() -> None:
                  ExamineDatasetManager(LocalDatasetDB({"default": (4, {})})), arguments, defaults))
     assert isinstance(scan.core, DummyDevice) and scan.n is None  # type: ignore[attr-defined]
     assert arguments.describe_arguments()["n"][0]["default"] == 4 and defaults == {"priority": 3}
-    assert is_public_experiment("Scan", Scan) and not is_public_experiment("_Scan", Scan)
-    assert not is_public_experiment("EnvExperiment", EnvExperiment) and not is_public_experiment("x", scan)
+    assert is_public_experiment(Scan) and not is_public_experiment(type("_Scan", (Scan,), {}))
+    assert not is_public_experiment(EnvExperiment) and not is_public_experiment(scan)
 
 
 def test_watchdog_is_the_workers_or_has_no_effect() -> None:

@@ -116,6 +116,16 @@ def test_mistake_gives_one_line_and_status_1(folder: Path, arguments: list[str],
     assert "Traceback" in corelog("run", "-v", *arguments, cwd=folder).stderr
 
 
+def test_a_file_that_imports_an_experiment_offers_it_unless_it_has_its_own(folder: Path) -> None:
+    head = "from corelog.experiment import *\n"
+    own = "class {}(EnvExperiment):\n  def run(self): print(type(self).__name__)\n"
+    (folder / "library.py").write_text(head + own.format("Inner"))
+    (folder / "only.py").write_text("from library import Inner\n")
+    (folder / "both.py").write_text("from library import *\n" + own.format("Outer"))
+    for arguments, name in ((["only.py"], "Inner"), (["both.py"], "Outer"), (["-c", "Inner", "both.py"], "Inner")):
+        assert corelog("run", *arguments, cwd=folder).stdout.split() == [name]
+
+
 async def run_example(name: str, device: ModelDevice, folder: Path, *arguments: str) -> str:
     """The example's output, played on the model device."""
     async with session_server(device, Behaviour()) as port:

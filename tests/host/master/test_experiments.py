@@ -69,8 +69,8 @@ async def test_the_list_names_experiments_by_folder_and_numbers_equal_names(tmp_
         await database.scan_repository()
         entries = database.notifier.raw_view
         assert {name: (entry["file"], entry["class_name"]) for name, entry in entries.items()} == {
-            "Scan": ("a.py", "Scan"), "Scan1": ("b.py", "Scan"), "Ratio a_b": ("c.py", "Other"),
-            "sub/Scan": ("sub/a.py", "Scan")}
+            "Scan": ("a.py", "Scan"), "Scan1": ("b.py", "Scan"), "Scan2": ("c.py", "Scan"),  # imported
+            "Ratio a_b": ("c.py", "Other"), "sub/Scan": ("sub/a.py", "Scan")}
         assert entries["sub/Scan"]["arginfo"] == {"a": ({"ty": "StringValue", "default": "sub/a.py"}, None, None)}
         assert database.status.raw_view == {"scanning": False, "cur_rev": "N/A"}
 
