@@ -17,6 +17,8 @@ ALLOWED = {
     "ctlmgr": {"children", "device_db"},
     "master": {"device_db", "experiment", "language"},
     "lab": {"children"},
+    "boards": set(),
+    "flash": set(),
     "testing": {"wire", "coredevice", "device_db"},
 }
 

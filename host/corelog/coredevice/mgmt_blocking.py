@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 from corelog.coredevice import requests
@@ -15,6 +15,9 @@ from corelog.wire.frames import Level
 from corelog.wire.mgmt import PORT, Answer, Identity, Reply
 from corelog.wire.text import PullParser
 from sipyco.keepalive import set_keepalive
+
+_PIECE = 1 << 16
+Progress = Callable[[int, int], None]  # bytes sent, of how many
 
 
 class Mgmt:
@@ -72,10 +75,10 @@ class Mgmt:
             data += part
         return bytes(data)
 
-    def _run(self, op: Op) -> Any:
+    def _run(self, op: Op, progress: Progress | None = None) -> Any:
         self.open()
         try:
-            answer = self._request(op)
+            answer = self._request(op, progress)
         except ProtocolError as exc:
             self.close()
             raise DeviceError(str(exc)) from exc
@@ -87,11 +90,14 @@ class Mgmt:
             raise
         return op.check(answer).payload if answer is not None else None
 
-    def _request(self, op: Op) -> Answer | None:
+    def _request(self, op: Op, progress: Progress | None) -> Answer | None:
         assert self._socket is not None
         deadline = time.monotonic() + self.timeout
-        self._socket.settimeout(self.timeout)
-        self._socket.sendall(op.data)
+        for start in range(0, len(op.data), _PIECE):
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            self._socket.sendall(op.data[start : start + _PIECE])
+            if progress is not None:
+                progress(min(start + _PIECE, len(op.data)), len(op.data))
         if op.expect is None:
             return None
         reading = mgmt.read_reply(self._order)
@@ -138,10 +144,10 @@ class Mgmt:
         """The dump goes to the device's UART."""
         self._run(requests.debug_allocator())
 
-    def flash(self, components: Sequence[bytes]) -> None:
+    def flash(self, components: Sequence[bytes], progress: Progress | None = None) -> None:
         """Gateware, bootloader and firmware; or the contents of a boot.bin alone. Raises ValueError for others."""
         self.open()
-        self._run(requests.flash(mgmt.flash_image(list(components), self._order), self._order))
+        self._run(requests.flash(mgmt.flash_image(list(components), self._order), self._order), progress)
 
     def identify(self) -> Identity:
         identity: Identity = self._run(requests.identify())

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from corelog.frontend.common import EXIT_OK, EXIT_USAGE, command
 
-# subcommand (module of corelog.frontend) -> one line of help
+# subcommand (module of corelog.frontend, with _ for -) -> one line of help
 SUBCOMMANDS = {
     "demo": "the whole system on the simulated board, to watch and try",
     "board": "run the simulated board: real gateware and firmware in Verilator",
@@ -23,14 +23,21 @@ SUBCOMMANDS = {
     "token": "make and remove the tokens of those who may use the master from other machines",
     "log": "follow a core device's log without a master",
     "mgmt": "core device management: log, config, reboot, flash, ...",
+    "flash": "write a board's flash over JTAG, with OpenOCD",
+    "mkfs": "make a flash image of the configuration store",
+    "ddb-template": "make the device database of a board from its system description",
     "route": "make and check the DRTIO routing table",
     "rtiomap": "write the channel names of a device database as a device_map",
 }
 
 
+def _module(name: str) -> str:
+    return f"corelog.frontend.{name.replace('-', '_')}"
+
+
 def available() -> dict[str, str]:
     """The subcommands whose module is installed."""
-    return {n: h for n, h in SUBCOMMANDS.items() if importlib.util.find_spec(f"corelog.frontend.{n}") is not None}
+    return {n: h for n, h in SUBCOMMANDS.items() if importlib.util.find_spec(_module(n)) is not None}
 
 
 def usage() -> str:
@@ -57,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = ", ".join(available())
         print(f"corelog: error: {name!r} is no subcommand; there are: {known}", file=sys.stderr)
         return EXIT_USAGE
-    module = importlib.import_module(f"corelog.frontend.{name}")
+    module = importlib.import_module(_module(name))
     return int(module.main(args[1:]) or EXIT_OK)
 
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from corelog.coredevice.flash_files import FlashFilesError, read_components
 from corelog.coredevice.mgmt import TIMEOUT, Mgmt
 from corelog.coredevice.requests import NO_DEBUG, DeviceError
 from corelog.device_db import DeviceDBError, core_address, load
+from corelog.frontend import mgmt_flash
 from corelog.frontend.common import CommandError, command, destination, port, seconds
 from corelog.wire.frames import Level
-from corelog.wire.mgmt import PORT, Capability, flash_image
+from corelog.wire.mgmt import PORT, Capability
 
 # a device at 2 MHz takes about a millisecond for a record
 SECONDS_PER_RECORD = 0.02
@@ -62,7 +62,7 @@ def get_argparser() -> argparse.ArgumentParser:
     _log(tools.add_parser("log", help="read or clear the log"))
     _config(tools.add_parser("config", help="read and change the configuration store"))
     tools.add_parser("reboot", help="reboot").set_defaults(run=lambda device, args: device.reboot())
-    _flash(tools.add_parser("flash", help="write gateware, bootloader and firmware, and reboot"))
+    mgmt_flash.add_arguments(tools.add_parser("flash", help="write gateware, bootloader and firmware, and reboot"))
     tools.add_parser("identify", help="show identity, boot, uptime and capabilities").set_defaults(run=_identify)
     _debug(tools.add_parser("debug", help="debugging of the device"))
     return parser
@@ -128,28 +128,6 @@ def _config_write(device: Mgmt, args: argparse.Namespace) -> None:
     values += [(key, Path(name).read_bytes()) for key, name in args.file]
     for key, value in values:
         device.config_write(key, value)
-
-
-def _flash(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH", type=Path,
-                        help="directory with top.bit, bootloader.bin and runtime.fbi or satman.fbi, all three; "
-                             "or with boot.bin; or a file of that name")  # fmt: skip
-    parser.add_argument("--srcbuild", action="store_true", help="PATH is a build tree (gateware/, software/)")
-    parser.set_defaults(run=_flash_run)
-
-
-def _flash_run(device: Mgmt, args: argparse.Namespace) -> None:
-    try:
-        components, bitstream = read_components(args.path, args.srcbuild)
-    except FlashFilesError as exc:
-        raise CommandError(str(exc)) from exc
-    if bitstream is not None:
-        for name, value in bitstream.fields.items():
-            print(f"{name}: {value}")
-        print(f"Bitstream payload length: {len(bitstream.payload)} bytes")
-    # the device erases and writes megabytes before it answers
-    device.timeout = max(device.timeout, 60 + len(flash_image(components)) / 20_000)
-    device.flash(components)
 
 
 def _identify(device: Mgmt, args: argparse.Namespace) -> None:

@@ -48,9 +48,7 @@ def answer(device: FakeDevice, code: int, fields: list[bytes], destination: int)
         device.boots[destination].kept.clear()
         return _SUCCESS
     if code == Request.REBOOT:
-        reboot = (lambda: device.reboot_satellite(destination)) if destination else device.reboot
-        asyncio.get_running_loop().call_soon(reboot)
-        return bytes([Reply.REBOOT_IMMINENT])
+        return _reboot(device, destination)
     if code == Request.DEBUG_ALLOCATOR:
         return b""
     if code == Request.FLASH:
@@ -58,7 +56,7 @@ def answer(device: FakeDevice, code: int, fields: list[bytes], destination: int)
         if len(image) < 4 or struct.unpack("<I", image[-4:])[0] != zlib.crc32(image[:-4]):
             return _ERROR
         device.flashed.append(image)
-        return bytes([Reply.REBOOT_IMMINENT])
+        return _reboot(device, destination)
     if code == Request.IDENTIFY:
         capabilities = Capability.SUBSCRIBE | Capability.DEBUG | (Capability.DRTIO if len(device.boots) > 1 else 0)
         return mgmt.identity_reply(Identity(
@@ -67,6 +65,12 @@ def answer(device: FakeDevice, code: int, fields: list[bytes], destination: int)
     if code == Request.DEBUG:
         return _debug(device, fields[0], destination)
     return _config(device, code, fields, destination)
+
+
+def _reboot(device: FakeDevice, destination: int) -> bytes:
+    reboot = (lambda: device.reboot_satellite(destination)) if destination else device.reboot
+    asyncio.get_running_loop().call_soon(reboot)
+    return bytes([Reply.REBOOT_IMMINENT])
 
 
 def _config(device: FakeDevice, code: int, fields: list[bytes], destination: int) -> bytes:

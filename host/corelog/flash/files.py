@@ -1,0 +1,76 @@
+"""Finds the files of a build and reads them, checked.
+
+Flat directory: `top.bit`, `bootloader.bin`, and `runtime.fbi` or `satman.fbi`. Build tree: `gateware/top.bit`,
+`software/bootloader/bootloader.bin`, `software/runtime/runtime.fbi` or `software/satman/satman.fbi`. Zynq: `boot.bin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from corelog.flash.images import Image, ImageError, check, check_boot_bin
+from corelog.flash.layout import BOOTLOADER, FIRMWARE, GATEWARE, Target, of_part
+
+BOOT_BIN = "boot.bin"
+COMPONENTS = (GATEWARE, BOOTLOADER, FIRMWARE)
+_FLAT = {GATEWARE: ("top.bit",), BOOTLOADER: ("bootloader.bin",), FIRMWARE: ("runtime.fbi", "satman.fbi")}
+_TREE = {
+    GATEWARE: ("gateware/top.bit",),
+    BOOTLOADER: ("software/bootloader/bootloader.bin",),
+    FIRMWARE: ("software/runtime/runtime.fbi", "software/satman/satman.fbi"),
+}
+
+
+def find(directory: Path, component: str, srcbuild: bool = False) -> Path:
+    """The file of a component. Raises ImageError if it is not there, or if there are two."""
+    names = (_TREE if srcbuild else _FLAT)[component]
+    files = [file for name in names if (file := directory / name).is_file()]
+    if len(files) > 1:
+        raise ImageError(f"{directory} holds more than one {component}: {', '.join(file.name for file in files)}")
+    if not files:
+        raise ImageError(f"{directory} lacks {' or '.join(names)}{_other_layout(directory, srcbuild)}")
+    return files[0]
+
+
+def _other_layout(directory: Path, srcbuild: bool) -> str:
+    other = _FLAT if srcbuild else _TREE
+    if not any((directory / name).is_file() for names in other.values() for name in names):
+        return ""
+    return " (it is not a build tree: leave out --srcbuild)" if srcbuild else " (it is a build tree: give --srcbuild)"
+
+
+def read(directory: Path, components: Sequence[str], target: Target | None = None, srcbuild: bool = False,
+         ) -> list[Image]:  # fmt: skip
+    """The images of these components. Raises ImageError, or OSError for a file that cannot be read."""
+    files = [find(directory, component, srcbuild) for component in components]
+    return [check(part, file.read_bytes(), str(file), target) for part, file in zip(components, files, strict=True)]
+
+
+def read_all(path: Path, target: Target | None = None, srcbuild: bool = False) -> tuple[list[bytes], dict[str, str]]:
+    """What to flash through the network: gateware, bootloader, firmware; or a boot.bin alone. And the bitstream's
+    fields. `path` is a directory or a file named boot.bin.
+
+    Raises ImageError if one of the three is missing or damaged, if there are two of a kind, or both kinds: a device
+    writes them by their position, so a missing one would put the others in the wrong place.
+    """
+    if path.is_file():
+        if path.name != BOOT_BIN:
+            raise ImageError(f"{path} must be a directory, or a file named {BOOT_BIN}")
+        return [check_boot_bin(path.read_bytes(), str(path))], {}
+    if not path.is_dir():
+        raise ImageError(f"{path} does not exist")
+    boot = path / BOOT_BIN
+    layout = _TREE if srcbuild else _FLAT
+    present = [name for names in layout.values() for name in names if (path / name).is_file()]
+    if boot.is_file():
+        if present:
+            raise ImageError(f"{path} holds both {BOOT_BIN} and {present[0]}: remove what is not meant")
+        return [check_boot_bin(boot.read_bytes(), str(boot))], {}
+    missing = [" or ".join(names) for names in layout.values() if not set(names) & set(present)]
+    if missing and present:
+        raise ImageError(f"{path} lacks {', '.join(missing)}: gateware, bootloader and firmware are all needed")
+    [gateware] = read(path, [GATEWARE], target, srcbuild)
+    # the bitstream says which board it is for, and so how much room there is for the others
+    others = read(path, COMPONENTS[1:], target or of_part(gateware.fields["Part name"]), srcbuild)
+    return [image.data for image in (gateware, *others)], gateware.fields

@@ -1,0 +1,154 @@
+"""Is a file what it should be? Everything that is flashed passes here first, by JTAG and by network.
+
+Formats (protocols.md D.1): gateware is a Xilinx bitstream; the bootloader ends with the CRC-32 of what stands before;
+firmware begins with its length and CRC-32; the storage image is of `store.py`. All little endian.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+from corelog.flash import store
+from corelog.flash.layout import (
+    BOOTLOADER,
+    FIRMWARE,
+    FIRMWARE_MAX,
+    GATEWARE,
+    STORAGE,
+    LayoutError,
+    Target,
+    of_part,
+)
+
+_BIT_MAGIC = struct.pack(">H", 9) + bytes.fromhex("0ff00ff00ff00ff000") + struct.pack(">H", 1)
+_FIELDS = ((b"a", "Design"), (b"b", "Part name"), (b"c", "Date"), (b"d", "Time"))
+_SYNC = bytes.fromhex("aa995566")  # begins the commands to the FPGA, after dummy words
+_SYNC_WITHIN = 4096
+# what each program says at its start, and the name of its file
+_FIRMWARE_FILES = {"runtime.fbi": b"ARTIQ runtime", "satman.fbi": b"ARTIQ satellite manager"}
+
+
+class ImageError(Exception):
+    """A file is not what it should be; `str()` is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What goes into a region. `fields`: a bitstream's Design, Part name, Date and Time."""
+
+    region: str
+    data: bytes
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+def check(region: str, data: bytes, name: str, target: Target | None = None) -> Image:
+    """The image of a file's contents `data`, for `target` if it is known. Raises ImageError, which names the file."""
+    try:
+        if not data:
+            raise ImageError("is empty")
+        image = _CHECKS[region](data, name)
+        part = image.fields.get("Part name", "")
+        if target and part and not part.startswith(target.part):
+            raise ImageError(f"is for a {part}, but a {target.name} has a {target.part}")
+        if not target and region == GATEWARE:
+            target = of_part(part)
+        if target and len(image.data) > (size := target.region(region).size):
+            raise ImageError(f"is too large: {len(image.data)} bytes, {region} of a {target.name} has {size}")
+    except (ImageError, LayoutError) as exc:
+        text = str(exc)
+        raise ImageError(f"{name} {text}" if isinstance(exc, ImageError) else f"{name}: {text}") from None
+    return image
+
+
+def kind(data: bytes) -> str:
+    """What these bytes look like, for messages; empty if like nothing known."""
+    if data.startswith(_BIT_MAGIC):
+        return "a bitstream (.bit)"
+    if len(data) > 8 and struct.unpack_from("<II", data) == (len(data) - 8, zlib.crc32(data[8:])):
+        return "a firmware image (.fbi)"
+    if _ends_with_crc(data):
+        return "a bootloader"
+    if data[32:40] == _BOOT_BIN:
+        return "a boot.bin"
+    try:
+        return "a storage image" if store.decode(data) else ""
+    except store.StoreError:
+        return ""
+
+
+def _not(expected: str, data: bytes, otherwise: str) -> ImageError:
+    found = kind(data)
+    return ImageError(f"is {found}, not {expected}" if found else f"is not {expected}: {otherwise}")
+
+
+def _gateware(data: bytes, name: str) -> Image:
+    if not data.startswith(_BIT_MAGIC):
+        raise _not("a bitstream (.bit)", data, "it does not begin like one")
+    pos, fields = len(_BIT_MAGIC), {}
+    try:
+        for key, title in _FIELDS:
+            mark, length = struct.unpack_from(">cH", data, pos)
+            pos += 3
+            if mark != key or pos + length > len(data):
+                raise ImageError(f"is damaged: its header lacks {title!r}")
+            fields[title] = data[pos : pos + length].rstrip(b"\0").decode("latin-1")
+            pos += length
+        mark, length = struct.unpack_from(">cI", data, pos)
+    except struct.error:
+        raise ImageError("is cut short") from None
+    payload = data[pos + 5 :]
+    if mark != b"e" or len(payload) != length:
+        raise ImageError(f"is damaged: it should hold {length} bytes of payload, it holds {len(payload)}")
+    if _SYNC not in payload[:_SYNC_WITHIN]:
+        raise ImageError("is damaged: its payload does not begin like a bitstream's")
+    return Image(GATEWARE, payload, fields)
+
+
+def _ends_with_crc(data: bytes) -> bool:
+    return len(data) > 4 and struct.unpack("<I", data[-4:])[0] == zlib.crc32(data[:-4])
+
+
+def _bootloader(data: bytes, name: str) -> Image:
+    if not _ends_with_crc(data):
+        raise _not("a bootloader", data, "it does not end with its CRC, it is damaged or without one")
+    return Image(BOOTLOADER, data)
+
+
+def _firmware(data: bytes, name: str) -> Image:
+    if len(data) <= 8:
+        raise ImageError("is cut short")
+    length, crc = struct.unpack_from("<II", data)
+    if length != len(data) - 8:
+        raise _not("a firmware image (.fbi)", data, f"it should hold {length} bytes, it holds {len(data) - 8}")
+    if crc != (found := zlib.crc32(data[8:])):
+        raise ImageError(f"is damaged: its CRC is {found:08x}, it should be {crc:08x}")
+    if length > FIRMWARE_MAX:
+        raise ImageError(f"is too large: {length} bytes, the bootloader takes {FIRMWARE_MAX}")
+    for file, title in _FIRMWARE_FILES.items():
+        others = [other for other, text in _FIRMWARE_FILES.items() if other != file and text in data]
+        if name.endswith(file) and others and title not in data:
+            raise ImageError(f"holds the firmware of a {others[0]}")
+    return Image(FIRMWARE, data)
+
+
+def _storage(data: bytes, name: str) -> Image:
+    try:
+        store.decode(data)
+    except store.StoreError as exc:
+        raise _not("a storage image", data, str(exc)) from None
+    return Image(STORAGE, data)
+
+
+_BOOT_BIN = bytes.fromhex("665599aa") + b"XNLX"  # at byte 32 of the boot header of a Zynq
+
+
+def check_boot_bin(data: bytes, name: str) -> bytes:
+    """The contents of a boot.bin. Raises ImageError."""
+    if data[32:40] != _BOOT_BIN:
+        raise ImageError(f"{name} {_not('a boot.bin', data, 'it has no boot header')}")
+    return data
+
+
+_CHECKS = {GATEWARE: _gateware, BOOTLOADER: _bootloader, STORAGE: _storage, FIRMWARE: _firmware}
