@@ -7,13 +7,15 @@ import asyncio
 import importlib.metadata
 import sys
 from collections.abc import Sequence
+from ssl import SSLError
 from typing import Any
 
 from corelog.frontend import client_actions, client_show, show_log
 from corelog.frontend.client_show import log_line
-from corelog.frontend.common import CommandError, command, port
+from corelog.frontend.common import CommandError, command, describe, port
 from corelog.frontend.master_link import BROADCAST, CONTROL, NOTIFY, default_server
 from sipyco import common_args
+from sipyco.pc_rpc import IncompatibleServer
 from sipyco.tools import SimpleSSLConfig
 
 __all__ = ["get_argparser", "log_line", "main"]
@@ -134,6 +136,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             client_actions.act(args, ssl)
     except ConnectionRefusedError as error:
         raise CommandError(f"no master answers at {args.server}: is it running? (corelog master)") from error
+    except (EOFError, ConnectionResetError, ConnectionAbortedError, SSLError, IncompatibleServer) as error:
+        raise CommandError(f"no proper answer from the master at {args.server} ({describe(error)}): look at --port, "
+                           f"and at --ssl, which has to be as the master's") from error
     return 0
 
 

@@ -55,6 +55,7 @@ def describe(exc: BaseException) -> str:
     elif isinstance(exc, OSError):
         # str(OSError(errno, text, filename)) is "[Errno 2] text: 'file'"; the number helps nobody
         text = f"{exc.strerror}: {exc.filename}" if exc.strerror and exc.filename else exc.strerror or str(exc)
+        text = text or type(exc).__name__
     else:
         text = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
     return " ".join(text.split("\n"))

@@ -60,11 +60,25 @@ async def test_log_and_control_pass_over_tls_and_a_stranger_gets_nothing(tmp_pat
         plain = Program("plain", ["corelog", "client", "-s", system.address, "terminate"])
         await plain.start()
         assert await plain.wait(40) == 1
+        assert "--ssl" in plain.last_line()
         assert system.master.running
         friend = client(ALLOWED, "terminate")
         await friend.start()
         assert await friend.wait(20) == 0
         assert await system.master.wait(10) == 0
+
+
+@pytest.mark.parametrize("action", [["ls"], ["show", "schedule"], ["show", "log"], ["show", "log", "--since", "1h"]])
+async def test_client_with_tls_is_told_that_the_master_may_have_none(
+        tmp_path: Path, certificates: Path, action: list[str]) -> None:
+    async with management(tmp_path) as system:
+        system.write_device_db()
+        await system.master.start()
+        program = Program("client", ["corelog", "client", "-s", system.address,
+                                     *options(certificates, ALLOWED, "master"), *action])
+        await program.start()
+        assert await program.wait(40) == 1
+        assert "no proper answer from the master" in program.last_line() and "--ssl" in program.last_line()
 
 
 async def test_forwarded_records_are_not_readable_on_the_wire(tmp_path: Path, certificates: Path) -> None:
