@@ -5,9 +5,9 @@ use corelog_proto::aux::MAX_LOG_BYTES;
 
 /// Most bytes under way, and the sensible size of a sender's memory.
 pub const WINDOW: usize = 6 * 1024;
-/// After how long without an acknowledgement everything unacknowledged is sent again: twice what one took last, from this
-/// to [`LAST_TIMEOUT_US`], and doubled while none comes. A core device that is busy takes long, and what it gets again
-/// keeps it busier.
+/// After how long without an acknowledgement everything unacknowledged is sent again: twice what one took last, from
+/// this to [`LAST_TIMEOUT_US`], and doubled while none comes. A core device that is busy takes long, and what it gets
+/// again keeps it busier.
 pub const FIRST_TIMEOUT_US: u64 = 50_000;
 const LAST_TIMEOUT_US: u64 = 400_000;
 /// So many equal acknowledgements after the first say that something was lost. (One alone may be the answer to
