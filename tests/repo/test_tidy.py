@@ -53,7 +53,7 @@ def test_every_folder_of_sources_says_what_it_is_for() -> None:
              "gateware/corelog_gateware/rtio", "gateware/corelog_gateware/simulator", "host/sipyco",
              "host/corelog/wire", "host/corelog/coredevice", "host/corelog/controllers", "host/corelog/ctlmgr",
              "host/corelog/master", "host/corelog/language", "host/corelog/lab", "host/corelog/testing",
-             "host/corelog/flash",
+             "host/corelog/flash", "host/corelog/boards",
              "tests", "tests/vectors", "tests/hil", "tests/bench", "examples"]
     missing = [root for root in roots if not (ROOT / root / "README.md").is_file()]
     assert not missing

@@ -1,0 +1,118 @@
+"""The device database of a tree of boards, as the text of a `device_db.py`, from their system descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+from corelog.boards.description import Description, DescriptionError
+
+_CLASSES = {"output": "TTLOut", "inout": "TTLInOut", "led": "TTLOut"}
+_NAMES = {"output": "ttl", "inout": "ttl", "led": "led"}
+
+_HEADER = '''\
+# Device database of {primary}.
+# Made by corelog ddb-template from the system description{plural}; add to it what is yours.
+
+core_addr = "{core_addr}"
+
+# CPU of each satellite, by its DRTIO destination.
+satellite_cpu_targets = {cpus!r}
+
+device_db = {{
+    "core": {{
+        "type": "local",
+        "module": "{package}.coredevice.core",
+        "class": "Core",
+        "arguments": {{
+            "host": core_addr,
+            "ref_period": {ref_period!r},
+{analyzer}            "target": "{cpu}",
+            "satellite_cpu_targets": satellite_cpu_targets,
+        }},
+    }},
+    # One log controller for the core device and all its satellites.
+    "core_log": {{
+        "type": "controller",
+        "host": "::1",
+        "port": 1068,
+        "command": "aqctl_corelog -p {{port}} --bind {{bind}} " + core_addr,
+    }},
+{proxies}    "satellite_cpu_targets": satellite_cpu_targets,
+}}
+'''
+
+_PROXY = '''\
+    "{name}": {{
+        "type": "controller",
+        "host": "::1",
+        "port_proxy": {proxy},
+        "port": {port},
+        "command": "{program} --port-proxy {{port_proxy}} --port-control {{port}} --bind {{bind}} " + core_addr,
+    }},
+'''
+
+_CHANNEL = '''
+device_db["{name}"] = {{
+    "type": "local",
+    "module": "{package}.coredevice.ttl",
+    "class": "{class_name}",
+    "arguments": {{"channel": {channel:#08x}}},
+}}
+'''
+
+
+def database(primary: Description, satellites: Mapping[int, Description], artiq: bool = False) -> str:
+    """Text of the device database. satellites: by DRTIO destination.
+
+    artiq: for ARTIQ's drivers and proxies (core_moninj, core_analyzer) instead of ours. Raises DescriptionError when
+    the boards do not belong together.
+    """
+    _check(primary, satellites)
+    package = "artiq" if artiq else "corelog"
+    proxies = _PROXY.format(name="core_moninj", proxy=1383, port=1384, program="aqctl_moninj_proxy")
+    proxies += _PROXY.format(name="core_analyzer", proxy=1385, port=1386, program="aqctl_coreanalyzer_proxy")
+    text = _HEADER.format(
+        primary=primary,
+        plural="s" if satellites else "",
+        core_addr=primary.core_addr,
+        cpus={destination: board.cpu_target for destination, board in sorted(satellites.items())},
+        package=package,
+        ref_period=1 / (8 * primary.rtio_frequency),
+        cpu=primary.cpu_target,
+        analyzer='            "analyzer_proxy": "core_analyzer",\n' if artiq else "",
+        proxies=proxies if artiq else "",
+    )
+    numbers = {name: count() for name in set(_NAMES.values())}  # names count on from board to board
+    for destination, board in [(0, primary), *sorted(satellites.items())]:
+        text += f"\n# Destination {destination}: {board}\n"
+        text += "".join(_channels(destination, board, package, numbers))
+    return text
+
+
+def _channels(destination: int, board: Description, package: str, numbers: dict[str, count[int]]) -> Iterator[str]:
+    for channel in board.channels:
+        name = _NAMES[channel.kind]
+        yield _CHANNEL.format(
+            name=f"{name}{next(numbers[name])}",
+            package=package,
+            class_name=_CLASSES[channel.kind],
+            channel=destination << 16 | channel.number,
+        )
+
+
+def _check(primary: Description, satellites: Mapping[int, Description]) -> None:
+    if primary.base == "satellite":
+        raise DescriptionError(f"{primary.variant} is a satellite; the first board must be standalone or a master")
+    if primary.base == "standalone" and satellites:
+        raise DescriptionError(f"{primary.variant} is standalone, it cannot have satellites")
+    for destination, board in satellites.items():
+        if not 1 <= destination <= 255:
+            raise DescriptionError(f"destination {destination} of {board.variant} is not from 1 to 255")
+        if board.base != "satellite":
+            raise DescriptionError(f"{board.variant}, destination {destination}, is not a satellite but {board.base}")
+        if board.rtio_frequency != primary.rtio_frequency:
+            raise DescriptionError(
+                f"rtio_frequency of {board.variant} is {board.rtio_frequency:g}, "
+                f"of {primary.variant} {primary.rtio_frequency:g}: it must be the same on all boards"
+            )

@@ -1,0 +1,143 @@
+"""A board and its cards, read from a system description (JSON), and the RTIO channels that follow from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corelog.boards import schema
+
+SCHEMA: schema.Schema = json.loads(Path(__file__).with_name("schema.json").read_text())
+
+# target -> revision -> number of user LEDs that are RTIO channels of a standalone board
+LEDS = {"kasli": {"v1.0": 1, "v1.1": 2, "v2.0": 2}, "kc705": {"": 2}}
+
+
+class DescriptionError(Exception):
+    """A description is wrong; `str()` is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pads:
+    """Where a channel is: a signal of the board (`eem5`, `user_led`, `user_sma_gpio_p`) and which of its lines.
+
+    Of an EEM connector it is the number of the differential pair, of LEDs that of the LED.
+    """
+
+    signal: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """An RTIO channel. `number` is on its board; kind: `output`, `inout` (the direction is set by experiments) or
+    `led` (an output)."""
+
+    number: int
+    kind: str
+    pads: Pads
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A board. `base`: standalone, master or satellite; `hw_rev`: empty where a board has none."""
+
+    target: str
+    variant: str
+    hw_rev: str
+    base: str
+    core_addr: str
+    rtio_frequency: float
+    sed_lanes: int
+    channels: tuple[Channel, ...]
+
+    @property
+    def cpu_target(self) -> str:
+        """The CPU, in the words of ARTIQ's compiler."""
+        return "rv32ima" if self.target == "kasli" and self.hw_rev in ("v1.0", "v1.1") else "rv32g"
+
+    def __str__(self) -> str:
+        return f"{' '.join(filter(None, (self.target, self.hw_rev)))}, {self.base}, variant {self.variant}"
+
+
+def load(path: str | Path) -> Description:
+    """The description in a file. Raises DescriptionError, which names the file."""
+    try:
+        return parse(Path(path).read_text())
+    except DescriptionError as exc:
+        raise DescriptionError(f"{path}: {exc}") from None
+    except OSError as exc:
+        raise DescriptionError(f"{path}: {exc.strerror}") from exc
+    except UnicodeDecodeError:
+        raise DescriptionError(f"{path} is not text") from None
+
+
+def parse(text: str) -> Description:
+    """The description in a JSON text. Raises DescriptionError with all that is wrong."""
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as exc:
+        raise DescriptionError(f"line {exc.lineno}: {exc.msg}") from None
+    except (RecursionError, ValueError) as exc:  # ValueError: a number of thousands of digits
+        raise DescriptionError(f"it cannot be read: {exc}") from None
+    if found := schema.problems(SCHEMA, value):
+        raise DescriptionError("; ".join(found))
+    given = schema.with_defaults(SCHEMA, value)
+    base, hw_rev = _base(given), given.get("hw_rev", "")
+    revisions = LEDS[given["target"]]
+    if hw_rev not in revisions:
+        choices = " or ".join(revisions)
+        raise DescriptionError(f"hw_rev of a {given['target']} must be {choices}" if choices
+                               else f"a {given['target']} has no hw_rev")  # fmt: skip
+    return Description(
+        target=given["target"],
+        variant=given["variant"],
+        hw_rev=hw_rev,
+        base=base,
+        core_addr=given["core_addr"],
+        rtio_frequency=float(given["rtio_frequency"]),
+        sed_lanes=given["sed_lanes"],
+        channels=_channels(given["target"], revisions[hw_rev] if base == "standalone" else 0, given["peripherals"]),
+    )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise DescriptionError(f"{name} is given twice in an object")
+        found[name] = value
+    return found
+
+
+def _base(given: dict[str, Any]) -> str:
+    roles = {given[name] for name in ("base", "drtio_role") if name in given}
+    if not roles:
+        raise DescriptionError("the file lacks base")
+    if len(roles) > 1:
+        raise DescriptionError("base and drtio_role contradict each other")
+    return str(roles.pop())
+
+
+def _channels(target: str, leds: int, peripherals: list[dict[str, Any]]) -> tuple[Channel, ...]:
+    """In the order of the peripherals, then the LEDs: the gateware numbers them in this order."""
+    kinds = {"input": "inout", "output": "output"}
+    found: list[tuple[str, Pads]] = []
+    users: dict[str, int] = {}
+    for n, peripheral in enumerate(peripherals):
+        if (peripheral["type"] == "dio") != (target == "kasli"):
+            raise DescriptionError(f"peripherals[{n}]: a {target} has no connector for {peripheral['type']}")
+        if peripheral["type"] == "dio":
+            signal = f"eem{peripheral['ports'][0]}"
+            banks = [peripheral["bank_direction_low"]] * 4 + [peripheral["bank_direction_high"]] * 4
+            found += [(kinds[direction], Pads(signal, i)) for i, direction in enumerate(banks)]
+        else:
+            signal = "user_sma"
+            found += [(kinds[peripheral[f"direction_{pin}"]], Pads(f"user_sma_gpio_{pin}", 0)) for pin in "pn"]
+        if signal in users:
+            raise DescriptionError(f"peripherals[{n}] is at {signal}, as peripherals[{users[signal]}] is")
+        users[signal] = n
+    found += [("led", Pads("user_led", i)) for i in range(leds)]
+    return tuple(Channel(number, kind, pads) for number, (kind, pads) in enumerate(found))
