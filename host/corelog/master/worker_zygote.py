@@ -5,13 +5,14 @@
 The master sends requests of REQUEST bytes (number, log level) with four descriptors: pipe to read, pipe to write,
 standard output, standard error. Answers of ANSWER bytes are (number, kind, value): STARTED with the process id,
 REFUSED with the error number, ENDED with the exit status (negative: the signal). When the master has gone, all
-workers get SIGTERM, and those that are left after GRACE seconds SIGKILL.
+workers get SIGTERM, and those that are left after GRACE seconds SIGKILL, with the processes they started.
 
 No code of users is ever loaded here, so what they change is in effect at the next run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -82,12 +83,18 @@ class Zygote:
         try:
             pid = os.fork()
         except OSError as error:
-            self._connection.sendall(ANSWER.pack(number, REFUSED, error.errno or 0))
+            self._answer(number, REFUSED, error.errno or 0)
             return
         if pid == 0:
             self._become_worker(log_level, reads, writes, stdout, stderr)
         self._numbers[pid] = number
-        self._connection.sendall(ANSWER.pack(number, STARTED, pid))
+        self._answer(number, STARTED, pid)
+
+    def _answer(self, number: int, kind: int, value: int) -> None:
+        try:
+            self._connection.sendall(ANSWER.pack(number, kind, value))
+        except OSError:
+            return  # the master has gone, which select tells too
 
     def _become_worker(self, log_level: int, reads: int, writes: int, stdout: int, stderr: int) -> NoReturn:
         signal.set_wakeup_fd(-1)
@@ -109,18 +116,15 @@ class Zygote:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            answer = ANSWER.pack(self._numbers.pop(pid), ENDED, os.waitstatus_to_exitcode(status))
-            try:
-                self._connection.sendall(answer)
-            except OSError:
-                return  # the master has gone, which select tells too
+            self._answer(self._numbers.pop(pid), ENDED, os.waitstatus_to_exitcode(status))
 
     def _end_all(self) -> None:
         signal.set_wakeup_fd(-1)
         deadline = time.monotonic() + GRACE
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, send in ((signal.SIGTERM, os.kill), (signal.SIGKILL, os.killpg)):
             for pid in self._numbers:
-                os.kill(pid, number)
+                with contextlib.suppress(ProcessLookupError):  # it has not come to have a group yet
+                    send(pid, number)
             while self._numbers and (number == signal.SIGKILL or time.monotonic() < deadline):
                 self._reap()
                 time.sleep(0.01)

@@ -5,6 +5,9 @@ import contextlib
 import logging
 import os
 import signal
+import socket
+import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +22,7 @@ from corelog.master import worker_forked
 from corelog.master.worker import Worker, WorkerEnded, WorkerException, WorkerTimeout, source
 from corelog.master.worker_forked import ForkedProcesses
 from corelog.master.worker_process import Processes, SpawnedProcesses
+from corelog.master.worker_zygote import REQUEST
 from support.conditions import eventually
 from support.management import until_gone
 
@@ -430,6 +434,49 @@ async def test_when_the_master_goes_workers_end(tmp_path: Path) -> None:
         await own.processes.close()  # the socket closes, as it does when the master is killed
         await until_gone(worker.pid or 0)
         step.cancel()
+
+
+async def test_when_the_master_goes_a_worker_that_will_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
+    async with bench(ForkedProcesses, tmp_path) as own:
+        worker = await own.build("""
+            import subprocess
+            class Stubborn(EnvExperiment):
+                def build(self):
+                    self.setattr_device("ccb")
+                def run(self):
+                    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                    child = subprocess.Popen(["sleep", "600"])
+                    self.ccb.issue("runs", child.pid)
+                    while True: time.sleep(0.01)
+            """)
+        step = asyncio.create_task(worker.do("run"))
+        await eventually(said(own), 10, "the run")
+        await own.processes.close()
+        for pid in (worker.pid or 0, own.said[0][0][1]):
+            await until_gone(pid)
+        step.cancel()
+
+
+def test_when_the_master_goes_with_a_request_under_way_its_worker_ends_too() -> None:
+    ours, theirs = socket.socketpair()
+    pipes = [os.pipe() for _ in range(4)]
+    theirs_of = [pipes[0][0], *(pipe[1] for pipe in pipes[1:])]  # orders, requests, output, errors
+    with theirs, subprocess.Popen([sys.executable, "-m", "corelog.master.worker_zygote", str(theirs.fileno())],
+                                  pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, text=True) as zygote:
+        with ours:  # it is still loading its libraries, so the answer will find nobody
+            socket.send_fds(ours, [REQUEST.pack(0, 30)], theirs_of)
+        theirs.close()
+        for descriptor in theirs_of:
+            os.close(descriptor)
+        try:
+            assert zygote.wait(30) == 0
+        finally:
+            zygote.kill()
+        assert zygote.stderr is not None and zygote.stderr.read() == ""
+    with open(pipes[2][0], "rb") as output:
+        assert output.read() == b""  # closed: the worker has gone, though nobody has closed its orders
+    for descriptor in (pipes[0][1], pipes[1][0], pipes[3][0]):
+        os.close(descriptor)
 
 
 async def test_examining_tells_names_arguments_and_defaults_and_survives_bad_files(tmp_path: Path) -> None:
