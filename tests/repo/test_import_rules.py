@@ -18,7 +18,7 @@ ALLOWED = {
     "master": {"device_db", "experiment", "language"},
     "lab": {"children"},
     "boards": set(),
-    "flash": set(),
+    "flash": {"children"},
     "testing": {"wire", "coredevice", "device_db"},
 }
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shlex
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from corelog.children import Child
 from corelog.flash.script import MARK, Step, lines
 
 _TAIL = 200  # lines of OpenOCD kept for the case that it fails
@@ -91,9 +90,10 @@ async def _run(
     host: str | None,
     jump: str | None,
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *_call(steps, folder, host, jump), cwd=folder, limit=_LINE_MAX, start_new_session=True,
+    child = await Child.start(
+        _call(steps, folder, host, jump), cwd=folder, limit=_LINE_MAX,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)  # fmt: skip
+    process = child.process
     assert process.stdout is not None
     clock = asyncio.get_running_loop().time
     tail: list[str] = []
@@ -117,17 +117,8 @@ async def _run(
     except ValueError:
         raise OpenOCDError(f"OpenOCD wrote a line of more than {_LINE_MAX} bytes at {doing}; it was ended") from None
     finally:
-        _end(process)
+        child.kill()
         await process.wait()
     if status or number != len(steps):
         why = next((line for line in reversed(tail) if _FAILURE.search(line)), tail[-1] if tail else "it said nothing")
         raise OpenOCDError(f"OpenOCD failed at {doing} (status {status}): {why.strip()}")
-
-
-def _end(process: asyncio.subprocess.Process) -> None:
-    """Ends OpenOCD and what it started, if they still run."""
-    if process.returncode is None:
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()

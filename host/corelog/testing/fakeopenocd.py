@@ -31,7 +31,9 @@ class Fault(StrEnum):
 
 
 def install(root: Path, proxies: tuple[str, ...] = ("bscan_spi_xc7a100t.bit", "bscan_spi_xc7k325t.bit")) -> Path:
-    """Makes `root`/bin/openocd and its proxies; what it did is then in `root`. Returns the folder for PATH."""
+    """Makes `root`/bin/openocd and its proxies; what it did is then in `root`, its process in `pid`.
+
+    Returns the folder for PATH."""
     folder = root / "bin"
     folder.mkdir(parents=True)
     program = folder / "openocd"
@@ -46,7 +48,7 @@ def install(root: Path, proxies: tuple[str, ...] = ("bscan_spi_xc7a100t.bit", "b
 
 def environment(folder: Path, fault: Fault = Fault.NONE) -> dict[str, str]:
     """The environment of a process that shall find it."""
-    return {**os.environ, "PATH": f"{folder}:/usr/bin:/bin", _FAULT: fault}
+    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", _FAULT: fault}
 
 
 def flash(root: Path) -> bytes:
@@ -212,6 +214,7 @@ _COMMANDS = [
 def main() -> int:
     """Runs the script of `-c`, the one argument there may be."""
     board = Board(Path(os.environ[_FOLDER]), Fault(os.environ.get(_FAULT, "")))
+    (board.root / "pid").write_text(str(os.getpid()))
     print("Open On-Chip Debugger (fake)", file=sys.stderr)
     if sys.argv[1:2] != ["-c"] or len(sys.argv) != 3:
         print("Error: only -c SCRIPT is known", file=sys.stderr)

@@ -1,6 +1,8 @@
 """`corelog flash` as a process, with an OpenOCD that has a model of the flash behind it."""
 
 import os
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -221,6 +223,21 @@ def test_openocd_that_hangs_is_ended_at_its_deadline(bench: Bench, monkeypatch: 
         run(job, {proxy: b"", "data": b"data"}, lambda number, title: seen.append((number, title)))
     assert time.monotonic() - begin < 30
     assert seen == [(1, "connecting"), (2, "writing")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a killed parent takes its children along on Linux only")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_openocd_does_not_outlive_corelog_flash(bench: Bench, how: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-m", "corelog.frontend.main", "flash", "-d", bench.build], text=True,
+                          stdout=subprocess.PIPE, env=fakeopenocd.environment(bench.path, Fault.HANGS)) as process:
+        assert process.stdout is not None
+        while "writing gateware" not in process.stdout.readline():
+            assert process.poll() is None
+        openocd = os.pidfd_open(int((bench.root / "openocd" / "pid").read_text()))
+        process.send_signal(how)
+        assert process.wait(30) == (130 if how == signal.SIGINT else -how)
+    assert select.select([openocd], [], [], 30)[0]
+    os.close(openocd)
 
 
 def test_board_at_another_machine_is_flashed_over_ssh(bench: Bench) -> None:

@@ -108,6 +108,12 @@ def test_firmware_of_a_satellite_under_the_name_of_a_core_devices_is_refused() -
         check(FIRMWARE, firmware(), "build/satman.fbi")
 
 
+def test_programs_are_told_apart_by_the_titles_that_the_firmware_has() -> None:
+    source = (Path(__file__).parents[3] / "firmware" / "device" / "src" / "program.rs").read_text()
+    assert '"ARTIQ satellite manager"' in source
+    assert '"ARTIQ runtime"' in source
+
+
 def test_whole_build_is_read_flat_and_as_a_tree(tmp_path: Path) -> None:
     wanted = [PAYLOAD, bootloader(), firmware()]
     flat, tree = write_build(tmp_path / "flat"), write_build(tmp_path / "tree", tree=True)
@@ -155,20 +161,13 @@ def test_size_of_the_bootloader_is_judged_by_the_bitstreams_board(tmp_path: Path
         read_all(tmp_path)
 
 
-def test_crcs_are_those_of_litex() -> None:
+def test_crcs_are_those_of_litex(tmp_path: Path) -> None:
     """The tool that appends them when LiteX builds; FBI: length, CRC-32, payload."""
     crcfbigen = pytest.importorskip("litex.soc.software.crcfbigen")
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        source, fbi, binary = (Path(folder) / name for name in ("code", "fbi", "bin"))
-        source.write_bytes(b"some code")
-        crcfbigen.insert_crc(str(source), True, str(fbi), True)
-        crcfbigen.insert_crc(str(source), False, str(binary), True)
-        assert check(FIRMWARE, fbi.read_bytes(), "runtime.fbi", KASLI).data[8:] == b"some code"
-        assert check(BOOTLOADER, binary.read_bytes(), "bootloader.bin", KASLI)
-    assert fbi_header(b"some code") == struct.pack("<II", 9, zlib.crc32(b"some code"))
-
-
-def fbi_header(code: bytes) -> bytes:
-    return firmware(code)[:8]
+    source, fbi, binary = (tmp_path / name for name in ("code", "fbi", "bin"))
+    source.write_bytes(b"some code")
+    crcfbigen.insert_crc(str(source), True, str(fbi), True)
+    crcfbigen.insert_crc(str(source), False, str(binary), True)
+    assert check(FIRMWARE, fbi.read_bytes(), "runtime.fbi", KASLI).data[8:] == b"some code"
+    assert check(BOOTLOADER, binary.read_bytes(), "bootloader.bin", KASLI)
+    assert firmware(b"some code")[:8] == struct.pack("<II", 9, zlib.crc32(b"some code"))

@@ -10,7 +10,9 @@ PROJECT = Path(__file__).parents[3] / "host" / "artiq-compat" / "pyproject.toml"
 SCRIPTS = tomllib.loads(PROJECT.read_text())["project"]["scripts"]
 
 
-@pytest.mark.parametrize("name", ["artiq_client", "artiq_ctlmgr", "artiq_master", "artiq_run", "artiq_session"])
+@pytest.mark.parametrize("name", [
+    "artiq_client", "artiq_coremgmt", "artiq_ctlmgr", "artiq_ddb_template", "artiq_flash", "artiq_master", "artiq_mkfs",
+    "artiq_route", "artiq_rtiomap", "artiq_run", "artiq_session"])
 def test_name_of_artiq_is_the_program_of_ours(
         name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     module, function = SCRIPTS[name].split(":")
@@ -18,4 +20,5 @@ def test_name_of_artiq_is_the_program_of_ours(
     with pytest.raises(SystemExit) as end:
         getattr(importlib.import_module(module), function)()
     assert end.value.code == 0
-    assert f"usage: corelog {name.removeprefix('artiq_')}" in capsys.readouterr().out
+    ours = name.removeprefix("artiq_").removeprefix("core").replace("_", "-")
+    assert f"usage: corelog {ours}" in capsys.readouterr().out
