@@ -21,6 +21,9 @@ from corelog.language.terminal import TerminalArgumentManager
 from corelog.master import worker_files
 from sipyco import common_args, pyon
 
+COMPILED = {".elf", ".ll", ".bc", ".tar"}
+"""What artiq_run takes beside Python files."""
+
 
 def get_argparser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="corelog run", description="Runs one experiment without a master: prepare, "
@@ -77,6 +80,8 @@ def load_experiment(path: str, class_name: str | None) -> Any:
     """The experiment class of that name in a file, or the only one. Raises CommandError."""
     if not Path(path).is_file():
         raise CommandError(f"experiment file {path} does not exist")
+    if Path(path).suffix in COMPILED:
+        raise CommandError(f"{path} is compiled for a CPU of ARTIQ's core devices; give the experiment's Python file")
     module = worker_files.load_file(path)
     try:
         return worker_files.find_experiment(module, class_name)

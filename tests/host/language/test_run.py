@@ -96,6 +96,7 @@ def test_arguments_of_every_kind_come_from_the_command_line(folder: Path) -> Non
     (["-c", "Nobody", "full.py"], "no experiment Nobody"),
     (["two.py"], "say which: A, B"),
     (["none.py"], "no experiment"),
+    (["kernel.elf"], "compiled"),
     (["broken.py"], "SyntaxError"),
     (["device.py"], "no device 'core' in the device database"),
     (["nodefault.py"], "argument 'x' has no default: give x=VALUE"),
@@ -104,6 +105,7 @@ def test_mistake_gives_one_line_and_status_1(folder: Path, arguments: list[str],
     head = "from corelog.experiment import *\n"
     (folder / "two.py").write_text(head + "class A(EnvExperiment): pass\nclass B(EnvExperiment): pass\n")
     (folder / "none.py").write_text(head)
+    (folder / "kernel.elf").write_bytes(b"\x7fELF")
     (folder / "broken.py").write_text("class (\n")
     (folder / "device.py").write_text(
         head + "class A(EnvExperiment):\n  def build(self): self.setattr_device('core')\n")
