@@ -14,6 +14,8 @@ from sipyco.broadcast import Receiver
 from sipyco.sync_struct import Subscriber
 from support.conditions import eventually
 from support.management import Management, management
+from support.session_model import ModelDevice
+from support.session_server import Behaviour, session_server
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "management"
 
@@ -208,6 +210,21 @@ async def test_controller_its_second_target_and_remote_execution(tmp_path: Path)
         await doctor.wait(60)
         assert any("controller detector at" in line and line.startswith("ok") for line in doctor.lines), doctor.lines
         assert doctor.lines[-1] == "1 problem"  # the core device is not there
+
+
+async def test_core_device_experiment_plays_its_pulses(tmp_path: Path) -> None:
+    device = ModelDevice()
+    async with session_server(device, Behaviour()) as port, laboratory(tmp_path) as lab:
+        database = lab.system.directory / "device_db.py"
+        text = database.read_text().replace(f'"host": "{lab.system.address}", "ref_period"',
+                                            f'"host": "127.0.0.1", "port": {port}, "ref_period"')
+        assert str(port) in text
+        database.write_text(text)
+        await lab.client("scan-devices")
+        lab.results(await lab.run("board/pulses.py", n=3))
+        start, ms = device.events[0][0], 16_000
+        assert [(time - start, *event) for time, *event in device.events] == [
+            (edge * ms, 0, 0, 1 - edge % 2) for edge in range(6)]
 
 
 async def test_failures_are_logged_with_their_rid_and_what_was_set_is_kept(tmp_path: Path) -> None:
