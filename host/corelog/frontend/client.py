@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from ssl import SSLError
 from typing import Any
 
-from corelog.frontend import client_actions, client_show, show_log
+from corelog.frontend import client_actions, client_show, show_log, tls
 from corelog.frontend.client_show import log_line
 from corelog.frontend.common import CommandError, command, describe, port
 from corelog.frontend.master_link import BROADCAST, CONTROL, NOTIFY, default_server
 from sipyco import common_args
 from sipyco.pc_rpc import IncompatibleServer
-from sipyco.tools import SimpleSSLConfig
 
 __all__ = ["get_argparser", "log_line", "main"]
 
@@ -126,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     args = get_argparser().parse_args(argv)
     common_args.init_logger_from_args(args)
-    ssl = SimpleSSLConfig(*args.ssl) if args.ssl else None
+    ssl = tls.config(args.ssl)
     try:
         if args.action == "show" and show_log.wanted(args):
             show_log.show_stored(args, ssl)

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from corelog.ctlmgr.manager import ControllerManager, ControllerManagerRPC, MasterLink
 from corelog.ctlmgr.marker import Marker, default_path
-from corelog.frontend import logs
+from corelog.frontend import logs, tls
 from corelog.frontend.common import CTLMGR_READY, CommandError, command, port, seconds
 from sipyco import common_args
 from sipyco.logs import LogForwarder
 from sipyco.pc_rpc import Server
-from sipyco.tools import SignalHandler, SimpleSSLConfig
+from sipyco.tools import SignalHandler
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +45,9 @@ def get_argparser() -> argparse.ArgumentParser:
 
 async def run(args: argparse.Namespace) -> None:
     """Runs until a signal or the terminate RPC ends it; ends its controllers."""
+    ssl = tls.config(args.ssl)
     signals = SignalHandler()
     signals.setup()
-    ssl = SimpleSSLConfig(*args.ssl) if args.ssl else None
     forwarder = LogForwarder(args.server, args.port_logging, args.retry_master, QUEUE_RECORDS, ssl)
     logs.start(args, f"ctlmgr({socket.gethostname()})", forwarder)
     forwarder.start()

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from corelog.frontend import doctor_checks as checks
+from corelog.frontend import tls
 from corelog.frontend.common import EXIT_FAILURE, EXIT_OK, command, seconds
 from corelog.frontend.common import port as tcp_port
 from corelog.frontend.master_link import BROADCAST, CONTROL, CTLMGR, LOGGING, NOTIFY, default_server, token
-from sipyco.tools import SimpleSSLConfig
 
 
 def get_argparser() -> argparse.ArgumentParser:
@@ -34,7 +34,7 @@ def get_argparser() -> argparse.ArgumentParser:
 
 async def examine(args: argparse.Namespace) -> list[checks.Finding]:
     """All findings, in the order of the parts."""
-    ssl = SimpleSSLConfig(*args.ssl) if args.ssl else None
+    ssl = tls.config(args.ssl)
     database, findings = checks.device_database(args.device_db)
     ports = {"notifications": args.port_notify, "logging": args.port_logging, "broadcasts": args.port_broadcast}
     master = checks.Master(args.server, args.port_control, ports, ssl, token(args.token_file))

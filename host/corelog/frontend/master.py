@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from corelog import device_db
-from corelog.frontend import logs
+from corelog.frontend import logs, tls
 from corelog.frontend.common import MASTER_READY, CommandError, command
 from corelog.frontend.security_args import guard_from_args, security_args, warn_if_open
 from corelog.language.dataset_db import DatasetDBError
@@ -20,7 +20,7 @@ from corelog.master.management import Experiments, Options
 from corelog.master.repository import RepositoryError
 from corelog.master.server import Master, Ports
 from sipyco import common_args
-from sipyco.tools import SignalHandler, SimpleSSLConfig
+from sipyco.tools import SignalHandler
 
 
 def get_argparser() -> argparse.ArgumentParser:
@@ -75,7 +75,7 @@ async def run(args: argparse.Namespace) -> None:
 
 async def serve(args: argparse.Namespace) -> Master:
     """Starts logging and the master. Raises CommandError."""
-    ssl = SimpleSSLConfig(*args.ssl) if args.ssl else None
+    ssl = tls.config(args.ssl)
     guard = guard_from_args(args)
     ports = Ports(args.port_notify, args.port_control, args.port_logging, args.port_broadcast)
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from corelog.lab.program import Program
+from corelog.lab.program import Program, executable
 from support.conditions import eventually
 from support.management import management
 
@@ -79,6 +79,19 @@ async def test_client_with_tls_is_told_that_the_master_may_have_none(
         await program.start()
         assert await program.wait(40) == 1
         assert "no proper answer from the master" in program.last_line() and "--ssl" in program.last_line()
+
+
+@pytest.mark.parametrize("program", [["master"], ["ctlmgr"], ["client", "ls"], ["client", "show", "log"], ["doctor"]])
+def test_files_that_are_none_for_tls_are_named_at_once(
+        tmp_path: Path, certificates: Path, program: list[str]) -> None:
+    (tmp_path / "device_db.py").write_text("device_db = {}\n")
+    certificate, key, peer = options(certificates, "master", ALLOWED)[1:]
+    for files, said in (((certificate, "absent.key", peer), "--ssl: absent.key: No such file or directory"),
+                        ((key, certificate, peer), "these are not a certificate, its key")):
+        done = subprocess.run([executable("corelog"), *program, "--ssl", *files], cwd=tmp_path,
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and said in done.stderr
+        assert len(done.stderr.splitlines()) == 1 and not done.stdout
 
 
 async def test_forwarded_records_are_not_readable_on_the_wire(tmp_path: Path, certificates: Path) -> None:
