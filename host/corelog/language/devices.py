@@ -7,6 +7,7 @@ import copy
 import importlib
 import importlib.util
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from corelog import device_db
 from corelog.device_db import DeviceDBError
 
 logger = logging.getLogger(__name__)
+
+SSL_DIR = "{ARTIQ_SSL_DIR}"
 
 
 class DeviceError(Exception):
@@ -152,6 +155,14 @@ def _client(entry: dict[str, Any], target: str | None, best_effort: bool) -> Any
     from sipyco.tools import SimpleSSLConfig
 
     ssl = entry.get("simple_ssl_config")
-    config = SimpleSSLConfig(ssl["client_cert"], ssl["client_key"], ssl["server_cert"]) if ssl else None
+    config = SimpleSSLConfig(*(_ssl_path(ssl[file]) for file in ("client_cert", "client_key", "server_cert"))) \
+        if ssl else None
     kind = BestEffortClient if best_effort else Client
     return kind(entry["host"], entry["port"], AutoTarget if target is None else target, ssl_config=config)
+
+
+def _ssl_path(path: str) -> str:
+    """Each machine says by its environment where it keeps its certificates."""
+    if SSL_DIR in path and SSL_DIR[1:-1] not in os.environ:
+        raise DeviceError(f"its {path} needs {SSL_DIR[1:-1]} in the environment of the master")
+    return path.replace(SSL_DIR, os.environ.get(SSL_DIR[1:-1], ""))

@@ -1,9 +1,12 @@
 """How experiments get their devices."""
 
+import asyncio
 import importlib.util
 import logging
+import subprocess
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,8 @@ import pytest
 from corelog.coredevice.core import Core
 from corelog.coredevice.ttl import TTLOut
 from corelog.language.devices import DeviceError, DeviceManager, DummyDevice, LocalDeviceDB
+from sipyco.pc_rpc import Server
+from sipyco.tools import SimpleSSLConfig
 
 made: list[str] = []
 
@@ -116,3 +121,40 @@ def test_end_of_run_is_told_to_every_driver_that_wants_to_know() -> None:
     with pytest.raises(ArithmeticError, match="stuck"):
         devices.notify_run_end()
     assert made == ["told a", "told b"]
+
+
+class Laser:
+    def power(self) -> int:
+        return 3
+
+
+async def test_controller_with_tls_and_its_aux_targets_use_the_certificates_of_this_machine(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("server", "client"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-subj", "/", "-days", "2", "-keyout", tmp_path / f"{name}.key", "-out",
+                        tmp_path / f"{name}.pem"], check=True, capture_output=True, timeout=60)
+    server = Server({"laser": Laser(), "shutter": Laser()})
+    await server.start("127.0.0.1", 0, SimpleSSLConfig(*(
+        str(tmp_path / file) for file in ("server.pem", "server.key", "client.pem"))))
+    database = {
+        "laser": {"type": "controller", "host": "127.0.0.1",
+                  "port": server.asyncio_server.sockets[0].getsockname()[1], "target_name": "laser",
+                  "simple_ssl_config": {"client_cert": "{ARTIQ_SSL_DIR}/client.pem",
+                                        "client_key": "{ARTIQ_SSL_DIR}/client.key",
+                                        "server_cert": "{ARTIQ_SSL_DIR}/server.pem"}},
+        "shutter": {"type": "controller_aux_target", "controller": "laser", "target_name": "shutter"}}
+
+    def power(name: str) -> Any:
+        with manager(database) as devices:
+            return devices.get(name).power()
+
+    try:
+        monkeypatch.delenv("ARTIQ_SSL_DIR", raising=False)
+        with pytest.raises(DeviceError, match=r"device 'laser': .*needs ARTIQ_SSL_DIR in the environment"):
+            await asyncio.to_thread(power, "laser")
+        monkeypatch.setenv("ARTIQ_SSL_DIR", str(tmp_path))
+        for name in database:
+            assert await asyncio.to_thread(power, name) == 3
+    finally:
+        await server.stop()
