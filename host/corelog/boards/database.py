@@ -27,7 +27,8 @@ device_db = {{
         "arguments": {{
             "host": core_addr,
             "ref_period": {ref_period!r},
-{analyzer}            "target": "{cpu}",
+            "analyzer_proxy": "core_analyzer",
+            "target": "{cpu}",
             "satellite_cpu_targets": satellite_cpu_targets,
         }},
     }},
@@ -38,6 +39,7 @@ device_db = {{
         "port": 1068,
         "command": "aqctl_corelog -p {{port}} --bind {{bind}} " + core_addr,
     }},
+    # Where ARTIQ's proxies are, for its dashboard{not_started}.
 {proxies}    "satellite_cpu_targets": satellite_cpu_targets,
 }}
 '''
@@ -48,9 +50,17 @@ _PROXY = '''\
         "host": "::1",
         "port_proxy": {proxy},
         "port": {port},
-        "command": "{program} --port-proxy {{port_proxy}} --port-control {{port}} --bind {{bind}} " + core_addr,
-    }},
+{command}    }},
 '''
+
+_PROXY_COMMAND = """\
+        "command": "{program} --port-proxy {{port_proxy}} --port-control {{port}} --bind {{bind}} " + core_addr,
+"""
+# name -> program, port of the proxy, port for control
+_PROXIES = {
+    "core_moninj": ("aqctl_moninj_proxy", 1383, 1384),
+    "core_analyzer": ("aqctl_coreanalyzer_proxy", 1385, 1386),
+}
 
 _CHANNEL = '''
 device_db["{name}"] = {{
@@ -65,13 +75,15 @@ device_db["{name}"] = {{
 def database(primary: Description, satellites: Mapping[int, Description], artiq: bool = False) -> str:
     """Text of the device database. satellites: by DRTIO destination.
 
-    artiq: for ARTIQ's drivers and proxies (core_moninj, core_analyzer) instead of ours. Raises DescriptionError when
-    the boards do not belong together.
+    artiq: with ARTIQ's drivers instead of ours, and with its proxies as controllers that are started: they come with
+    ARTIQ alone. Raises DescriptionError when the boards do not belong together.
     """
     _check(primary, satellites)
     package = "artiq" if artiq else "corelog"
-    proxies = _PROXY.format(name="core_moninj", proxy=1383, port=1384, program="aqctl_moninj_proxy")
-    proxies += _PROXY.format(name="core_analyzer", proxy=1385, port=1386, program="aqctl_coreanalyzer_proxy")
+    proxies = "".join(
+        _PROXY.format(name=name, proxy=proxy, port=port, command=_PROXY_COMMAND.format(program=program) if artiq else "")
+        for name, (program, proxy, port) in _PROXIES.items()
+    )
     text = _HEADER.format(
         primary=primary,
         plural="s" if satellites else "",
@@ -80,8 +92,8 @@ def database(primary: Description, satellites: Mapping[int, Description], artiq:
         package=package,
         ref_period=1 / (8 * primary.rtio_frequency),
         cpu=primary.cpu_target,
-        analyzer='            "analyzer_proxy": "core_analyzer",\n' if artiq else "",
-        proxies=proxies if artiq else "",
+        not_started="" if artiq else "; --artiq adds the commands that start them",
+        proxies=proxies,
     )
     numbers = {name: count() for name in set(_NAMES.values())}  # names count on from board to board
     for destination, board in [(0, primary), *sorted(satellites.items())]:

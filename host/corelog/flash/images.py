@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from corelog.flash import store
 from corelog.flash.layout import (
@@ -126,11 +127,16 @@ def _firmware(data: bytes, name: str) -> Image:
         raise ImageError(f"is damaged: its CRC is {found:08x}, it should be {crc:08x}")
     if length > FIRMWARE_MAX:
         raise ImageError(f"is too large: {length} bytes, the bootloader takes {FIRMWARE_MAX}")
-    for file, title in _FIRMWARE_FILES.items():
-        others = [other for other, text in _FIRMWARE_FILES.items() if other != file and text in data]
-        if name.endswith(file) and others and title not in data:
-            raise ImageError(f"holds the firmware of a {others[0]}")
+    role = firmware_file(data)
+    if role and Path(name).name in _FIRMWARE_FILES and Path(name).name != role:
+        raise ImageError(f"holds the firmware of a {role}")
     return Image(FIRMWARE, data)
+
+
+def firmware_file(data: bytes) -> str:
+    """`runtime.fbi` for the firmware of a core device, `satman.fbi` for a satellite's; empty if it does not tell."""
+    found = [file for file, title in _FIRMWARE_FILES.items() if title in data]
+    return found[0] if len(found) == 1 else ""
 
 
 def _storage(data: bytes, name: str) -> Image:

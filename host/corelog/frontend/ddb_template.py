@@ -26,7 +26,7 @@ def get_argparser() -> argparse.ArgumentParser:
     parser.add_argument("-s", "--satellite", metavar=("DESTINATION", "DESCRIPTION"), nargs=2, action="append",
                         default=[], help="add a satellite and its DRTIO destination, 1 to 255")  # fmt: skip
     parser.add_argument("--artiq", action="store_true",
-                        help="for ARTIQ's own drivers, and with its core_moninj and core_analyzer")  # fmt: skip
+                        help="with ARTIQ's own drivers, and with its proxies for moninj and analyzer")  # fmt: skip
     return parser
 
 

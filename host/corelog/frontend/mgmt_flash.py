@@ -11,7 +11,7 @@ from corelog.coredevice.mgmt import Mgmt
 from corelog.coredevice.requests import DeviceError
 from corelog.flash import layout
 from corelog.flash.files import read_all
-from corelog.flash.images import ImageError
+from corelog.flash.images import ImageError, firmware_file
 from corelog.flash.layout import LayoutError, Target
 from corelog.frontend.common import CommandError, seconds
 from corelog.wire.mgmt import Identity
@@ -35,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--srcbuild", action="store_true", help="PATH is a build tree (gateware/, software/)")
     parser.add_argument("-t", "--target", metavar="TARGET", type=_target,
                         help=f"refuse what is not for this board: {', '.join(layout.TARGETS)}")  # fmt: skip
+    parser.add_argument("--change-role", action="store_true",
+                        help="allow a core device to become a satellite, or the other way round")  # fmt: skip
     parser.add_argument("--wait", metavar="SECONDS", type=seconds, default=120.0,
                         help="how long the device may take to come back (%(default)g)")  # fmt: skip
     parser.add_argument("--no-wait", action="store_true", help="do not wait for the device to come back")
@@ -46,6 +48,10 @@ def run(device: Mgmt, args: argparse.Namespace) -> None:
         components, fields = read_all(args.path, args.target, args.srcbuild)
     except (ImageError, LayoutError) as exc:
         raise CommandError(str(exc)) from exc
+    role, expected = firmware_file(components[-1]), "satman.fbi" if args.destination else "runtime.fbi"
+    if role not in ("", expected) and not args.change_role:
+        board = f"destination {args.destination} is a satellite" if args.destination else "this is the core device"
+        raise CommandError(f"{board}, and the firmware is a {role}: --change-role if that is meant")
     if fields:
         for name, value in fields.items():
             print(f"{name}: {value}")

@@ -154,7 +154,9 @@ def test_database_of_a_tree_has_every_channel_of_every_board(tmp_path: Path, art
     assert db["core"]["arguments"]["satellite_cpu_targets"] == db["satellite_cpu_targets"] == {1: "rv32ima",
                                                                                               3: "rv32ima"}
     assert (db["core"]["arguments"]["ref_period"], db["core"]["arguments"]["target"]) == (1e-9, "rv32g")
-    assert ("core_moninj" in db, "core_analyzer" in db) == (artiq, artiq)
+    ports = [(db[name]["port_proxy"], db[name]["port"], "command" in db[name])
+             for name in ("core_moninj", db["core"]["arguments"]["analyzer_proxy"])]  # fmt: skip
+    assert ports == [(1383, 1384, artiq), (1385, 1386, artiq)]
 
 
 def test_database_names_classes_and_modules_that_exist(tmp_path: Path) -> None:

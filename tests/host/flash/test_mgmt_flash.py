@@ -36,6 +36,22 @@ async def test_satellite_is_flashed_by_its_destination(tmp_path: Path) -> None:
         assert (device.log, len(device.flashed)) == (other, 1)
 
 
+async def test_firmware_for_the_other_role_needs_a_word(tmp_path: Path) -> None:
+    async with FakeDevice() as device:
+        device.add_satellite(3)
+        build = write_build(tmp_path)
+        status, _, err = await mgmt(device, "-s", "3", "flash", str(build))
+        assert (status, device.flashed) == (1, [])
+        assert err == ("corelog mgmt: error: destination 3 is a satellite, and the firmware is a runtime.fbi: "
+                       "--change-role if that is meant\n")
+        (build / "satman.fbi").write_bytes(SATMAN)
+        (build / "runtime.fbi").unlink()
+        status, _, err = await mgmt(device, "flash", str(build))
+        assert (status, device.flashed, "this is the core device" in err) == (1, [], True)
+        assert (await mgmt(device, "flash", "--change-role", str(build)))[0] == 0
+        assert len(device.flashed) == 1
+
+
 async def test_image_of_megabytes_is_sent_with_progress(tmp_path: Path) -> None:
     async with FakeDevice() as device:
         build = write_build(tmp_path, gateware=bitstream(PAYLOAD + bytes(3 << 20)))
