@@ -80,10 +80,10 @@ def database(primary: Description, satellites: Mapping[int, Description], artiq:
     """
     _check(primary, satellites)
     package = "artiq" if artiq else "corelog"
-    proxies = "".join(
-        _PROXY.format(name=name, proxy=proxy, port=port, command=_PROXY_COMMAND.format(program=program) if artiq else "")
-        for name, (program, proxy, port) in _PROXIES.items()
-    )
+    proxies = ""
+    for name, (program, proxy, port) in _PROXIES.items():
+        command = _PROXY_COMMAND.format(program=program) if artiq else ""
+        proxies += _PROXY.format(name=name, proxy=proxy, port=port, command=command)
     text = _HEADER.format(
         primary=primary,
         plural="s" if satellites else "",
