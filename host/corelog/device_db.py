@@ -6,6 +6,10 @@ another entry. Nothing here looks into anything but the file itself.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +29,7 @@ class DeviceDBError(Exception):
 
 
 def load(path: str | Path) -> DeviceDB:
-    """Runs the file and returns its `device_db` dict.
+    """Runs the file, which may import modules beside it, and returns its `device_db` dict.
 
     Raises DeviceDBError, with the line where there is one, when the file is missing, is not valid Python, fails, or
     defines no `device_db` dict with string keys. Entries themselves are not judged: see `problems`.
@@ -39,10 +43,11 @@ def load(path: str | Path) -> DeviceDB:
         raise DeviceDBError(f"device database {path} cannot be read: {exc.strerror}") from exc
     namespace: dict[str, Any] = {"__file__": str(path), "__name__": "device_db"}
     try:
-        exec(compile(source, str(path), "exec"), namespace)
+        with _imports_from(os.path.dirname(os.path.abspath(path))):
+            exec(compile(source, str(path), "exec"), namespace)
     except SyntaxError as exc:
         raise DeviceDBError(f"device database {path}, line {exc.lineno}: {exc.msg}") from exc
-    except Exception as exc:  # the file is the user's program and may raise anything
+    except (Exception, SystemExit) as exc:  # the file is the user's program and may raise anything
         line = _line_in(exc, str(path))
         raise DeviceDBError(f"device database {path}, line {line}: {type(exc).__name__}: {exc}") from exc
     db = namespace.get("device_db")
@@ -54,6 +59,21 @@ def load(path: str | Path) -> DeviceDB:
         if not isinstance(name, str):
             raise DeviceDBError(f"device database {path}: the name {name!r} is not a string")
     return db
+
+
+@contextlib.contextmanager
+def _imports_from(folder: str) -> Iterator[None]:
+    """Modules of the folder can be imported, and are forgotten then, so that the next time they are read again."""
+    before = set(sys.modules)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # the file may have changed the path itself
+            sys.path.remove(folder)
+        for name in set(sys.modules) - before:
+            if (getattr(sys.modules[name], "__file__", None) or "").startswith(os.path.join(folder, "")):
+                del sys.modules[name]
 
 
 def _line_in(exc: BaseException, filename: str) -> int | str:

@@ -1,5 +1,6 @@
 """The master's device database: what is published and asked, and what a spoilt file does."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def test_scan_publishes_only_what_changed(tmp_path: Path) -> None:
     ("device_db = {'a': {'type': 'local', 'arguments': {'f': lambda: 1}}}", "device 'a': .*not PYON encodable"),
     ("device_db = {'a': {'type': 'local', 'arguments': {'__jsonclass__': 1}}}", "device 'a': "),
     ("device_db = 5", "not a dict"),
+    ("import sys; sys.exit(3)", "line 1: SystemExit: 3"),
 ])
 def test_spoilt_file_is_refused_and_the_old_database_stays(tmp_path: Path, content: str, text: str) -> None:
     with pytest.raises(DeviceDBError, match=text):
@@ -50,6 +52,20 @@ def test_spoilt_file_is_refused_and_the_old_database_stays(tmp_path: Path, conte
     with pytest.raises(DeviceDBError, match=text):
         db.scan()
     assert db.get_device_db() == {"a": LOCAL} and mods == []
+
+
+def test_file_imports_what_is_beside_it_as_it_is_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "addresses_of_lab.py").write_text("core = 'a'\n")
+    monkeypatch.chdir(tmp_path)
+    path = list(sys.path)
+    write(tmp_path / "lab", "from addresses_of_lab import core\ndevice_db = {'core': {'type': 'dummy', 'at': core}}")
+    db = DeviceDatabase("lab/device_db.py")
+    assert db.get("core")["at"] == "a"
+    (tmp_path / "lab" / "addresses_of_lab.py").write_text("core = 'another'\n")
+    db.scan()
+    assert db.get("core")["at"] == "another"
+    assert sys.path == path and "addresses_of_lab" not in sys.modules
 
 
 def test_entries_are_asked_by_name_or_alias(tmp_path: Path) -> None:
