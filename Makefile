@@ -5,6 +5,8 @@
 VENV := .venv/bin
 # Tests that hold real time against a limit run alone, the others on all cores, module by module.
 PARALLEL := -n auto --dist loadfile -m "not timing"
+# FULL=1: floods of full length in tests/hil.
+export FULL
 # What failed beside others is tried once more alone, and says so; what fails alone fails.
 AGAIN = || { echo "make: what failed is tried once more, alone"; $(VENV)/pytest -q --last-failed --last-failed-no-failures none
 
@@ -26,7 +28,7 @@ run: setup ## the whole system on the simulated board, live log (ONCE=1: end aft
 board: setup ## only the simulated board, on 127.0.0.1
 	@$(VENV)/corelog board
 
-test: setup ## every test that needs no hardware
+test: setup ## every test that needs no hardware (FULL=1: with the longest floods)
 	@$(MAKE) --no-print-directory lint test-rust test-host test-gateware test-system
 
 lint: setup ## ruff, mypy, and where installed rustfmt and clippy
@@ -53,8 +55,8 @@ test-system: setup ## the whole system on the simulated board
 	$(VENV)/corelog board --build-only
 	$(VENV)/corelog board --build-only --satellites 1
 	$(VENV)/corelog board --build-only --satellites 1 --vcd none
-	$(VENV)/pytest -q $(PARALLEL) tests/hil $(AGAIN) tests/hil; }
-	$(VENV)/pytest -q -m timing tests/hil $(AGAIN) tests/hil; }
+	$(VENV)/pytest -q --durations=12 $(PARALLEL) tests/hil $(AGAIN) tests/hil; }
+	$(VENV)/pytest -q --durations=6 -m timing tests/hil $(AGAIN) tests/hil; }
 
 bench: setup ## cycle counts and rates, beside the recorded ones
 	@$(VENV)/python tests/bench/bench.py
