@@ -81,7 +81,13 @@ async def test_a_chain_of_three_comes_up_each_board_with_its_own_firmware_store_
         assert [(link["link"], link["direction"], link["from"], link["to"]) for link in links] == [
             (1, "down", 0, 1), (1, "up", 1, 0), (2, "down", 1, 2), (2, "up", 2, 1), (3, "down", 2, 3), (3, "up", 3, 2)]
         await receiving(board.control, [True] * 6)
-    said = [path.read_text() for path in (uart, *(tmp_path / f"uart.{n}" for n in (1, 2, 3)))]
+        files = [uart, *(tmp_path / f"uart.{n}" for n in (1, 2, 3))]
+
+        async def introduced() -> bool:
+            return all(", boot " in path.read_text() for path in files)
+
+        await eventually(introduced, 60.0, "every board says on its UART who it is")
+    said = [path.read_text() for path in files]
     assert "sim-master" in said[0]
     identities = []
     for text in said:
