@@ -1,16 +1,10 @@
 """Workers as real processes: their stages, what they ask of the master, and every way they can go wrong."""
 
 import asyncio
-import contextlib
 import logging
 import os
-import signal
-import socket
-import subprocess
-import sys
 import textwrap
 import time
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,86 +12,19 @@ import h5py
 import pytest
 
 from corelog.master import worker as worker_module
-from corelog.master import worker_forked
-from corelog.master.worker import Worker, WorkerEnded, WorkerException, WorkerTimeout, source
+from corelog.master.worker import Worker, WorkerEnded, WorkerException, WorkerTimeout
 from corelog.master.worker_forked import ForkedProcesses
-from corelog.master.worker_process import Processes, SpawnedProcesses
-from corelog.master.worker_zygote import REQUEST
+from corelog.master.worker_process import SpawnedProcesses
 from support.conditions import eventually
 from support.management import until_gone
+from support.workers import HEAD, bench, said
 
 KINDS = [ForkedProcesses, SpawnedProcesses]
-HEAD = """
-import logging, os, random, signal, sys, time
-from corelog.experiment import *
-"""
-
-
-class Bench:
-    """Workers with a master whose answers the test gives."""
-
-    def __init__(self, processes: Processes, directory: Path):
-        self.processes = processes
-        self.directory = directory
-        self.datasets: dict[str, Any] = {}
-        self.said: list[tuple[Any, ...]] = []
-        self.handlers: dict[str, Callable[..., Any]] = {
-            "get_device_db": lambda: {}, "get_device": self.get_device, "get_dataset": lambda key: self.datasets[key],
-            "get_dataset_metadata": lambda key: {}, "update_dataset": self.update,
-            "ccb_issue": lambda *args, **kwargs: self.said.append((args, kwargs)),
-            "scheduler_check_pause": lambda rid: rid == 7,
-        }
-        self.devices: dict[str, Any] = {}
-        self.workers: list[Worker] = []
-
-    def get_device(self, key: str, resolve_alias: bool) -> Any:
-        return self.devices[key]
-
-    def update(self, mod: dict[str, Any]) -> None:
-        self.datasets[mod["key"]] = mod["value"]
-
-    def say(self, *args: Any) -> None:
-        self.said.append(args)
-
-    async def build(self, text: str, *, limit: float = 30.0, log_level: int = logging.WARNING, content: bool = False,
-                    **expid: Any) -> Worker:
-        text = HEAD + textwrap.dedent(text)
-        expid = {"class_name": None, "arguments": {}, **expid}
-        if content:
-            expid["content"] = text
-        else:
-            (self.directory / "exp.py").write_text(text)
-            expid["file"] = str(self.directory / "exp.py")
-        worker = Worker(self.processes, self.handlers, source(7, expid))
-        self.workers.append(worker)
-        await worker.build({"rid": 7, "pipeline_name": "main", "wd": None, "expid": expid, "priority": 3},
-                           log_level, limit)
-        return worker
-
-    async def run(self, worker: Worker) -> None:
-        for stage in ("prepare", "run", "analyze"):
-            assert await worker.do(stage)
-        await worker.close()
-
-    def result(self) -> Path:
-        [file] = self.directory.glob("results/*/*/*.h5")
-        return file
 
 
 @pytest.fixture(autouse=True)
 def in_own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-@contextlib.asynccontextmanager
-async def bench(kind: Any, directory: Path) -> AsyncIterator[Bench]:
-    own = Bench(kind(), directory)
-    try:
-        yield own
-    finally:
-        for worker in own.workers:
-            await worker.close()
-        await own.processes.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -247,13 +174,6 @@ async def test_closing_a_running_worker_lets_it_close_its_devices(tmp_path: Path
         assert (tmp_path / "closed").read_text() == "closed"
 
 
-def said(own: Bench) -> Any:
-    async def something() -> bool:
-        return bool(own.said)
-
-    return something
-
-
 async def test_a_watchdog_ends_its_block_but_not_a_pause(tmp_path: Path) -> None:
     async with bench(ForkedProcesses, tmp_path) as own:
         worker = await own.build("""
@@ -383,100 +303,6 @@ async def test_at_its_end_a_worker_flushes_files_waits_for_threads_and_runs_exit
                 assert (tmp_path / name).read_text() == name
                 (tmp_path / name).unlink()
             assert (tmp_path / "thread").exists() == threads
-
-
-async def test_when_the_zygote_dies_its_workers_end_and_the_next_one_starts(tmp_path: Path) -> None:
-    async with bench(ForkedProcesses, tmp_path) as own:
-        worker = await own.build("""
-            class Long(EnvExperiment):
-                def build(self):
-                    self.setattr_device("ccb")
-                def run(self):
-                    self.ccb.issue("runs")
-                    while True: time.sleep(0.01)
-            """)
-        step = asyncio.create_task(worker.do("run"))
-        await eventually(said(own), 10, "the run")
-        assert isinstance(own.processes, ForkedProcesses) and own.processes._zygote is not None
-        os.kill(own.processes._zygote.pid, signal.SIGKILL)
-        with pytest.raises(WorkerEnded, match="signal 9"):
-            await step
-        await until_gone(worker.pid or 0)
-        await own.run(await own.build("class Next(EnvExperiment):\n    def run(self): pass"))
-
-
-async def test_a_zygote_that_does_not_answer_is_replaced(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with bench(ForkedProcesses, tmp_path) as own:
-        await own.run(await own.build("class First(EnvExperiment):\n    def run(self): pass"))
-        assert isinstance(own.processes, ForkedProcesses) and own.processes._zygote is not None
-        os.kill(own.processes._zygote.pid, signal.SIGSTOP)
-        monkeypatch.setattr(worker_forked, "START_DEADLINE", 0.3)
-        with pytest.raises(WorkerEnded, match="no process could be started"):
-            await own.build("class Second(EnvExperiment):\n    def run(self): pass")
-        monkeypatch.undo()
-        monkeypatch.chdir(tmp_path)
-        await own.run(await own.build("class Third(EnvExperiment):\n    def run(self): pass"))
-
-
-async def test_when_the_master_goes_workers_end(tmp_path: Path) -> None:
-    async with bench(ForkedProcesses, tmp_path) as own:
-        worker = await own.build("""
-            class Long(EnvExperiment):
-                def build(self):
-                    self.setattr_device("ccb")
-                def run(self):
-                    self.ccb.issue("runs")
-                    while True: time.sleep(0.01)
-            """)
-        step = asyncio.create_task(worker.do("run"))
-        await eventually(said(own), 10, "the run")
-        await own.processes.close()  # the socket closes, as it does when the master is killed
-        await until_gone(worker.pid or 0)
-        step.cancel()
-
-
-async def test_when_the_master_goes_a_worker_that_will_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
-    async with bench(ForkedProcesses, tmp_path) as own:
-        worker = await own.build("""
-            import subprocess
-            class Stubborn(EnvExperiment):
-                def build(self):
-                    self.setattr_device("ccb")
-                def run(self):
-                    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-                    child = subprocess.Popen(["sleep", "600"])
-                    self.ccb.issue("runs", child.pid)
-                    while True: time.sleep(0.01)
-            """)
-        step = asyncio.create_task(worker.do("run"))
-        await eventually(said(own), 10, "the run")
-        await own.processes.close()
-        for pid in (worker.pid or 0, own.said[0][0][1]):
-            await until_gone(pid)
-        step.cancel()
-
-
-def test_when_the_master_goes_with_a_request_under_way_its_worker_ends_too() -> None:
-    ours, theirs = socket.socketpair()
-    pipes = [os.pipe() for _ in range(4)]
-    theirs_of = [pipes[0][0], *(pipe[1] for pipe in pipes[1:])]  # orders, requests, output, errors
-    with theirs, subprocess.Popen([sys.executable, "-m", "corelog.master.worker_zygote", str(theirs.fileno())],
-                                  pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, text=True) as zygote:
-        with ours:  # it is still loading its libraries, so the answer will find nobody
-            socket.send_fds(ours, [REQUEST.pack(0, 30)], theirs_of)
-        theirs.close()
-        for descriptor in theirs_of:
-            os.close(descriptor)
-        try:
-            assert zygote.wait(30) == 0
-        finally:
-            zygote.kill()
-        assert zygote.stderr is not None and zygote.stderr.read() == ""
-    with open(pipes[2][0], "rb") as output:
-        assert output.read() == b""  # closed: the worker has gone, though nobody has closed its orders
-    for descriptor in (pipes[0][1], pipes[1][0], pipes[3][0]):
-        os.close(descriptor)
 
 
 async def test_examining_tells_names_arguments_and_defaults_and_survives_bad_files(tmp_path: Path) -> None:
