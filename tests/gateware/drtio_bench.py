@@ -43,7 +43,7 @@ LATENCY = 64
 # (upper board, its port, lower board) of every link.
 LINKS = ((0, 0, 1), (1, 0, 2), (2, 0, 3), (0, 1, 4))
 BOARDS = 5
-WAIT, UNDERFLOW, UNREACHABLE = 1, 2, 4
+WAIT, UNDERFLOW, UNREACHABLE, IGNORED = 1, 2, 4, 8
 NO_EVENT, OVERFLOW, READ_WAIT, READ_UNREACHABLE = 1, 2, 4, 8
 
 
@@ -279,11 +279,18 @@ class Boards:
             self.set(f"cri_{name}", value)
         self.pulse("cri_o_stb")
 
+    def end_write(self, limit: int = 20_000) -> int:
+        self.until("cri_o_status", 0, WAIT, limit)
+        return self.get("cri_o_status")
+
     def write(self, channel: int, time: int, data: int, address: int = 0, limit: int = 20_000) -> int:
         """Submits an event; its status."""
         self.begin_write(channel, time, data, address)
-        self.until("cri_o_status", 0, WAIT, limit)
-        return self.get("cri_o_status")
+        return self.end_write(limit)
+
+    def strobe(self, time: int) -> int:
+        """Cycle of the strobe of an event at that time: one before its coarse time."""
+        return self.cycle() + (time >> 3) - (self.now() >> 3) - 1
 
     def begin_read(self, channel: int, timeout: int) -> None:
         self.set("cri_chan_sel", channel)
@@ -318,3 +325,8 @@ class Boards:
 
 def channel(destination: int, number: int) -> int:
     return destination << 16 | number
+
+
+def port_to(board: int) -> str:
+    """The core device's port that leads to a satellite."""
+    return "port01" if board == 4 else "port00"

@@ -10,8 +10,10 @@ from drtio_bench import (
     READ_UNREACHABLE,
     UNDERFLOW,
     UNREACHABLE,
+    WAIT,
     Boards,
     channel,
+    port_to,
 )
 
 # The first of these tests compiles the tree.
@@ -38,8 +40,7 @@ def works(boards: Boards) -> None:
     for n in SATELLITES:
         assert boards.write(channel(n, 2), time + n, n) == 0
         assert boards.read(channel(n, 1), 0)[0] in (0, 1, 2)
-        port = "port01" if n == 4 else "port00"
-        assert boards.space(port, n) <= DEPTH
+        assert boards.space(port_to(n), n) <= DEPTH
     boards.run((time - boards.now()) // 8 + 10)
     seen = boards.seen()
     assert [(event.name, event.values[0]) for event in seen] == [(f"event{n}", n) for n in SATELLITES]
@@ -68,8 +69,7 @@ def test_whatever_is_damaged_only_events_that_were_sent_happen_and_losses_are_co
             assert status in (0, UNDERFLOW, UNREACHABLE)
             refused += status != 0
             if status == 0:
-                cycle = boards.cycle() + (time >> 3) - (boards.now() >> 3) - 1
-                sent[f"event{board}", (data, address, time & 7)] = cycle
+                sent[f"event{board}", (data, address, time & 7)] = boards.strobe(time)
             if step % 3 == 0:
                 boards.begin_read(channel(rng.choice(SATELLITES), 1), boards.now() + 800)
             if step % 10 == 0:
@@ -104,7 +104,7 @@ def test_whatever_is_damaged_only_events_that_were_sent_happen_and_losses_are_co
 def test_a_read_under_way_ends_when_a_link_on_its_way_goes_down(board: int) -> None:
     with Boards() as boards:
         boards.start()
-        port = "port01" if board == 4 else "port00"
+        port = port_to(board)
         boards.begin_read(channel(board, 1), 2**63 - 8)
         boards.run(700)
         boards.set(f"{port}_tx_enable", 0)
@@ -132,7 +132,7 @@ def test_an_event_that_waits_for_room_is_unreachable_when_its_link_goes_down(end
             assert boards.write(channel(3, 2), far + 8 * n, n) == 0
         boards.begin_write(channel(3, 2), far + 8 * 100, 99)
         boards.run(3000)
-        assert boards.get("cri_o_status") == 1
+        assert boards.get("cri_o_status") == WAIT
         for end in ends:
             boards.do("c", end, 1)
         boards.until("cri_o_status", UNREACHABLE, limit=1500)
@@ -208,9 +208,9 @@ def test_links_that_go_down_and_come_back_at_any_moment_leave_a_tree_that_works(
             boards.run(rng.randrange(300))
             boards.do("c", cut, 1)
             boards.run(rng.randrange(200))
-            boards.until("cri_o_status", 0, 1, limit=6000)
-            boards.until("cri_i_status", 0, 4, limit=8000)
-            if boards.get("cri_o_status") == 0:
+            status = boards.end_write(limit=6000)
+            boards.end_read(limit=8000)
+            if status == 0:
                 sent[f"event{board}", data] = time
             boards.do("c", cut, 0)
             boards.run(rng.randrange(300))
@@ -240,7 +240,7 @@ def test_one_damaged_word_at_any_place_of_a_packet_loses_its_event_only_with_a_c
             boards.do("x", 1, 2**32 - 1)
             boards.run(1)
             boards.do("x", 1, 0)
-            boards.until("cri_o_status", 0, 1)
+            boards.end_write()
             assert boards.write(channel(4, 2), time, place) == 0
             boards.run(5000)
             seen = boards.seen()
