@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import drtio_model as model
 import pytest
-from migen import Cat, Module, Signal, run_simulation
+from migen import Cat, Module, Signal, passive, run_simulation
 
 from corelog_gateware.drtio import packets
 from corelog_gateware.drtio.interface import LinkInterface
@@ -40,6 +40,7 @@ def test_packets_sent_are_those_of_the_model_first_source_first_and_without_gaps
     expected: list[model.Word] = []
     sent: list[model.Word] = []
 
+    @passive
     def record() -> Process:
         while True:
             if (yield top.link.rt_tx_stb):
@@ -79,16 +80,10 @@ def test_packets_sent_are_those_of_the_model_first_source_first_and_without_gaps
                 yield
             expected.append(None)
 
-    run_simulation(top, [process(), passive(record())])
+    run_simulation(top, [process(), record()])
     # Idle words between the rounds are one here.
     runs = [word for n, word in enumerate(sent) if word is not None or (n > 0 and sent[n - 1] is not None)]
     assert runs == expected
-
-
-def passive(generator: Process) -> Process:
-    from migen.sim.core import passive as mark
-
-    return mark(lambda: generator)()
 
 
 class Receiver(Module):

@@ -67,10 +67,6 @@ class Satellite(Module):
         yield from self.tick()
 
 
-def simulate(process: Generator, satellite: Satellite) -> None:
-    run_simulation(satellite, process)
-
-
 def test_events_wait_in_order_and_the_first_one_too_many_is_recorded() -> None:
     satellite = Satellite()
     uplink, cri = satellite.uplink, satellite.cri
@@ -96,7 +92,7 @@ def test_events_wait_in_order_and_the_first_one_too_many_is_recorded() -> None:
         yield from satellite.clear("write_overflow")
         assert (yield uplink.write_overflow.w) == 0
 
-    simulate(process(), satellite)
+    run_simulation(satellite, process())
 
 
 def test_an_underflow_is_recorded_once_until_it_is_cleared() -> None:
@@ -119,7 +115,7 @@ def test_an_underflow_is_recorded_once_until_it_is_cleared() -> None:
         assert (yield uplink.write_underflow.w) == 1
         assert (yield uplink.write_timestamp.status) == 200
 
-    simulate(process(), satellite)
+    run_simulation(satellite, process())
 
 
 def test_an_echo_goes_back_in_the_cycle_after_its_checksum_or_not_at_all() -> None:
@@ -142,7 +138,7 @@ def test_an_echo_goes_back_in_the_cycle_after_its_checksum_or_not_at_all() -> No
             if gap > 12:
                 assert echoes
 
-    simulate(process(), satellite)
+    run_simulation(satellite, process())
 
 
 def test_answers_carry_the_number_of_the_newest_request_and_what_the_cri_shows() -> None:
@@ -170,7 +166,7 @@ def test_answers_carry_the_number_of_the_newest_request_and_what_the_cri_shows()
         yield from satellite.hear([None] * 40)
         assert satellite.packets() == [], "one answer to a request"
 
-    simulate(process(), satellite)
+    run_simulation(satellite, process())
 
 
 def test_a_time_is_loaded_a_cycle_after_its_checksum() -> None:
@@ -187,4 +183,4 @@ def test_a_time_is_loaded_a_cycle_after_its_checksum() -> None:
         yield from satellite.clear("time_loaded")
         assert (yield satellite.uplink.time_loaded.w) == 0
 
-    simulate(process(), satellite)
+    run_simulation(satellite, process())
