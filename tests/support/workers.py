@@ -1,5 +1,6 @@
 """Workers with a master whose answers a test gives."""
 
+import asyncio
 import contextlib
 import logging
 import textwrap
@@ -9,9 +10,10 @@ from typing import Any
 
 from corelog.master.worker import Worker, source
 from corelog.master.worker_process import Processes
+from support.conditions import eventually
 
 HEAD = """
-import logging, os, random, signal, sys, time
+import logging, os, random, signal, subprocess, sys, time
 from corelog.experiment import *
 """
 
@@ -38,9 +40,6 @@ class Bench:
 
     def update(self, mod: dict[str, Any]) -> None:
         self.datasets[mod["key"]] = mod["value"]
-
-    def say(self, *args: Any) -> None:
-        self.said.append(args)
 
     async def build(self, text: str, *, limit: float = 30.0, log_level: int = logging.WARNING, content: bool = False,
                     **expid: Any) -> Worker:
@@ -78,8 +77,22 @@ async def bench(kind: Any, directory: Path) -> AsyncIterator[Bench]:
         await own.processes.close()
 
 
-def said(own: Bench) -> Any:
-    async def something() -> bool:
-        return bool(own.said)
+async def endless(own: Bench, build: str = "pass", run: str = "pass") -> tuple[Worker, asyncio.Task[bool]]:
+    """A worker in a run that goes on for ever, and the run; `build` and `run` are lines that it does before."""
+    worker = await own.build(f"""
+        class Endless(EnvExperiment):
+            def build(self):
+                self.setattr_device("ccb")
+                {build}
+            def run(self):
+                {run}
+                self.ccb.issue("runs")
+                while True: time.sleep(0.01)
+        """)
+    step = asyncio.create_task(worker.do("run"))
 
-    return something
+    async def runs() -> bool:
+        return (("runs",), {}) in own.said
+
+    await eventually(runs, 10, "the run")
+    return worker, step

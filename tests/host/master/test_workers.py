@@ -15,9 +15,8 @@ from corelog.master import worker as worker_module
 from corelog.master.worker import Worker, WorkerEnded, WorkerException, WorkerTimeout
 from corelog.master.worker_forked import ForkedProcesses
 from corelog.master.worker_process import SpawnedProcesses
-from support.conditions import eventually
 from support.management import until_gone
-from support.workers import HEAD, bench, said
+from support.workers import HEAD, bench, endless
 
 KINDS = [ForkedProcesses, SpawnedProcesses]
 
@@ -157,17 +156,7 @@ async def test_closing_a_running_worker_lets_it_close_its_devices(tmp_path: Path
     async with bench(ForkedProcesses, tmp_path) as own:
         own.devices["d"] = {"type": "local", "module": "driver_for_test", "class": "Driver",
                             "arguments": {"path": str(tmp_path / "closed")}}
-        worker = await own.build("""
-            class Busy(EnvExperiment):
-                def build(self):
-                    self.setattr_device("d")
-                    self.setattr_device("ccb")
-                def run(self):
-                    self.ccb.issue("runs")
-                    while True: time.sleep(0.01)
-            """)
-        step = asyncio.create_task(worker.do("run"))
-        await eventually(said(own), 10, "the run")
+        worker, step = await endless(own, build='self.setattr_device("d")')
         await worker.close()
         with pytest.raises(WorkerEnded):
             await step

@@ -1,6 +1,5 @@
 """The process that workers are forked from, and what is left when it or the master goes."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -14,9 +13,8 @@ from corelog.master import worker_forked
 from corelog.master.worker import WorkerEnded
 from corelog.master.worker_forked import ForkedProcesses
 from corelog.master.worker_zygote import REQUEST
-from support.conditions import eventually
 from support.management import until_gone
-from support.workers import bench, said
+from support.workers import bench, endless
 
 
 @pytest.fixture(autouse=True)
@@ -26,16 +24,7 @@ def in_own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_when_the_zygote_dies_its_workers_end_and_the_next_one_starts(tmp_path: Path) -> None:
     async with bench(ForkedProcesses, tmp_path) as own:
-        worker = await own.build("""
-            class Long(EnvExperiment):
-                def build(self):
-                    self.setattr_device("ccb")
-                def run(self):
-                    self.ccb.issue("runs")
-                    while True: time.sleep(0.01)
-            """)
-        step = asyncio.create_task(worker.do("run"))
-        await eventually(said(own), 10, "the run")
+        worker, step = await endless(own)
         assert isinstance(own.processes, ForkedProcesses) and own.processes._zygote is not None
         os.kill(own.processes._zygote.pid, signal.SIGKILL)
         with pytest.raises(WorkerEnded, match="signal 9"):
@@ -60,16 +49,7 @@ async def test_a_zygote_that_does_not_answer_is_replaced(
 
 async def test_when_the_master_goes_workers_end(tmp_path: Path) -> None:
     async with bench(ForkedProcesses, tmp_path) as own:
-        worker = await own.build("""
-            class Long(EnvExperiment):
-                def build(self):
-                    self.setattr_device("ccb")
-                def run(self):
-                    self.ccb.issue("runs")
-                    while True: time.sleep(0.01)
-            """)
-        step = asyncio.create_task(worker.do("run"))
-        await eventually(said(own), 10, "the run")
+        worker, step = await endless(own)
         await own.processes.close()  # the socket closes, as it does when the master is killed
         await until_gone(worker.pid or 0)
         step.cancel()
@@ -77,21 +57,10 @@ async def test_when_the_master_goes_workers_end(tmp_path: Path) -> None:
 
 async def test_when_the_master_goes_a_worker_that_will_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
     async with bench(ForkedProcesses, tmp_path) as own:
-        worker = await own.build("""
-            import subprocess
-            class Stubborn(EnvExperiment):
-                def build(self):
-                    self.setattr_device("ccb")
-                def run(self):
-                    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-                    child = subprocess.Popen(["sleep", "600"])
-                    self.ccb.issue("runs", child.pid)
-                    while True: time.sleep(0.01)
-            """)
-        step = asyncio.create_task(worker.do("run"))
-        await eventually(said(own), 10, "the run")
+        worker, step = await endless(own, run="signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+                                              "child = subprocess.Popen(['sleep', '600']); self.ccb.issue(child.pid)")
         await own.processes.close()
-        for pid in (worker.pid or 0, own.said[0][0][1]):
+        for pid in (worker.pid or 0, own.said[0][0][0]):
             await until_gone(pid)
         step.cancel()
 
