@@ -124,11 +124,12 @@ class MasterLog:
         """Network lines of one-line records."""
         now = time.time()
         data = log_lines.mark_rids(data, self._rids)
-        self.store.put(now, data, data.count(b"\n"), log_lines.levels_in(data))
+        count = data.count(b"\n")
+        self.store.put(now, data, count, log_lines.levels_in(data))
         if self.broadcaster.listening(CHANNEL):
             self.broadcaster.broadcast_encoded(CHANNEL, log_lines.to_broadcast(data, now))
         if self.displays:
-            lines, count = log_lines.to_console(data), data.count(b"\n")
+            lines = log_lines.to_console(data)
             for display in self.displays:
                 display.put_lines(lines, count, now)
 

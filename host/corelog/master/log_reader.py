@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from corelog.master import log_lines
-from corelog.master.log_store import LogStore, connect
+from corelog.master.log_store import LogStore, connect, used
 
 MOST_RECORDS = 5000
 MOST_CHARACTERS = 4 * 1024 * 1024
@@ -115,13 +115,11 @@ class LogReader:
         "size", "limit": bytes; "lost": records that the disk did not take; "failing": whether it does now."""
         def ask() -> dict[str, Any]:
             with self._lock:
-                run = self._connection.execute
-                oldest = run("SELECT first, began FROM blocks ORDER BY first LIMIT 1").fetchone()
-                pages, free, page = (run(f"PRAGMA {name}").fetchone()[0]
-                                     for name in ("page_count", "freelist_count", "page_size"))
+                oldest = self._connection.execute("SELECT first, began FROM blocks ORDER BY first LIMIT 1").fetchone()
+                size = used(self._connection)
             store = self._store
             return {"first": oldest[0] if oldest else store.committed, "since": oldest[1] if oldest else None,
-                    "next": store.committed, "size": (pages - free) * page, "limit": store.limit, "lost": store.lost,
+                    "next": store.committed, "size": size, "limit": store.limit, "lost": store.lost,
                     "failing": store.failing}
 
         return await asyncio.to_thread(ask)

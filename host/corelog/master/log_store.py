@@ -91,6 +91,14 @@ def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def used(connection: sqlite3.Connection) -> int:
+    """Bytes of the file that are in use."""
+    pages, free, page = (connection.execute(f"PRAGMA {name}").fetchone()[0]
+                         for name in ("page_count", "freelist_count", "page_size"))
+    size: int = (pages - free) * page
+    return size
+
+
 class LogStore:
     """Opened by its construction; sqlite3.Error if that fails. `limit` bounds the size of the records' file, in bytes.
 
@@ -254,16 +262,9 @@ class LogStore:
             raise
         self._tail = tail
 
-    def size(self) -> int:
-        """Bytes of the file that are in use. In the writer's thread."""
-        pages, free, page = (self._connection.execute(f"PRAGMA {name}").fetchone()[0]
-                             for name in ("page_count", "freelist_count", "page_size"))
-        used: int = (pages - free) * page
-        return used
-
     def _delete_oldest(self) -> None:
         run = self._connection.execute
-        while self.size() > self.limit:
+        while used(self._connection) > self.limit:
             rows = run("SELECT first FROM blocks ORDER BY first LIMIT 9").fetchall()
             if len(rows) < 2:
                 return  # the newest is kept whatever its size
