@@ -191,7 +191,7 @@ class LineMaker:
     def _run(self, run: Records, chunks: list[Chunk]) -> None:
         """The run is of one origin: a Tracker cuts it so."""
         self.records += len(run)
-        number = int(run.origin[0])
+        number = run.only_origin()
         origin = self._origins[number]
         seq = run.seq.tolist()
         after = (run.retained + (run.level <= Level.WARN)).tolist()

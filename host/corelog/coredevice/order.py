@@ -67,7 +67,7 @@ class Order:
             return list(items)
         for item in items:
             if isinstance(item, Records):
-                self._put(int(item.words[0, 8]) & 0xFF, item, arrival)
+                self._put(item.only_origin(), item, arrival)
                 self._records += len(item)
             elif isinstance(item, Boot):
                 self._boots[item.origin] = item.boot_id

@@ -91,6 +91,6 @@ class Subscription:
 def _last_body(items: list[Item | Forgotten]) -> bytes | None:
     """Text of the last record of the core device itself."""
     for item in reversed(items):
-        if isinstance(item, Records) and int(item.words[0, 8]) & 0xFF == 0:
+        if isinstance(item, Records) and item.only_origin() == 0:
             return item.last_body()
     return None

@@ -113,7 +113,7 @@ class TimeAxis:
                 if item.origin in self._boots:
                     self._host(item.origin, self._boots[item.origin]).sample(item.time, arrival)
             elif isinstance(item, Records):
-                self._heard[int(item.words[0, 8]) & 0xFF] = arrival
+                self._heard[item.only_origin()] = arrival
             elif isinstance(item, Clock):
                 self._clock(item)
 

@@ -12,12 +12,12 @@ from typing import Any
 from corelog.frontend.client_tables import argument_table, dataset_table, device_table, printable, schedule_table
 from corelog.frontend.common import CommandError
 from corelog.frontend.master_link import BROADCAST, KEEPALIVE, NOTIFY, TIMEOUT
+from corelog.master.log_lines import NAMES
 from sipyco import keepalive
 from sipyco.broadcast import Receiver
 from sipyco.sync_struct import Subscriber
 from sipyco.tools import SignalHandler, SimpleSSLConfig
 
-LEVELS = {50: "CRITICAL", 40: "ERROR", 30: "WARNING", 20: "INFO", 10: "DEBUG", 5: "TRACE"}
 REDRAW_EVERY = 0.1
 """Seconds between two pictures of what changes all the time."""
 CLEAR = "\033[2J\033[H"
@@ -45,7 +45,7 @@ async def show(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
 def log_line(message: tuple[int, str, float, str]) -> str:
     """`level source mm/dd HH:MM:SS name:message`."""
     level, source, when, text = message
-    return f"{LEVELS.get(level, str(level))} {source} {time.strftime('%m/%d %H:%M:%S', time.localtime(when))} {text}"
+    return f"{NAMES.get(level, str(level))} {source} {time.strftime('%m/%d %H:%M:%S', time.localtime(when))} {text}"
 
 
 def ccb_line(message: dict[str, Any]) -> str:

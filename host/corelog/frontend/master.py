@@ -87,8 +87,7 @@ async def serve(args: argparse.Namespace) -> Master:
         devices = DeviceDatabase(args.device_db)
         master = Master(devices, log, args.name, guard)
         master.join(Experiments(Options(args.dataset_db, args.repository, args.git, args.experiment_subdir,
-                                        args.log_submissions), devices, log.broadcaster,
-                                log.store.has_room))
+                                        args.log_submissions), devices, log.broadcaster, log.wait_room))
     except (device_db.DeviceDBError, DatasetDBError, RepositoryError) as error:
         raise CommandError(str(error)) from error
     except sqlite3.Error as error:

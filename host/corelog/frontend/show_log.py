@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from corelog.coredevice.view import printable
+from corelog.frontend.client_show import log_line
 from corelog.frontend.common import CommandError
 from corelog.frontend.master_link import CONTROL, control, token
-from corelog.master.log_lines import LEVELS, NAMES
+from corelog.master.log_lines import LEVELS
 from sipyco.tools import SimpleSSLConfig
 
 PAGE = 2000
@@ -120,10 +121,9 @@ def records(args: argparse.Namespace, store: Any, place: Place) -> Iterator[dict
 
 
 def text_line(record: dict[str, Any]) -> str:
-    """`level source mm/dd HH:MM:SS name:message`, as the live log is shown."""
-    when = time.strftime("%m/%d %H:%M:%S", time.localtime(record["time"]))
-    name = NAMES.get(record["level"], str(record["level"]))
-    return printable(f"{name} {record['source']} {when} {record['name']}:{record['message']}")
+    """As the live log is shown."""
+    return printable(log_line((record["level"], record["source"], record["time"],
+                               f"{record['name']}:{record['message']}")))
 
 
 def json_line(record: dict[str, Any]) -> str:

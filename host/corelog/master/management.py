@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,14 +44,15 @@ class _Revisions:
 
 
 class Experiments:
-    """All parts, in the order in which they start. While `has_room` says no, what experiments print waits.
+    """All parts, in the order in which they start. `throttle` is awaited before more of what experiments print
+    is read.
 
     Raises DatasetDBError, RepositoryError, sqlite3.OperationalError if another master has this directory, and OSError
     if the last RID cannot be read or written.
     """
 
     def __init__(self, options: Options, devices: DeviceDatabase, broadcaster: Broadcaster,
-                 has_room: Callable[[], bool] = lambda: True):
+                 throttle: Callable[[], Awaitable[Any]] | None = None):
         self._broadcaster = broadcaster
         claimed = claim(CLAIM)  # two masters in one directory would give the same RIDs
         self.repository = open_repository(options.repository, options.git)
@@ -60,7 +61,7 @@ class Experiments:
         self.interactive = InteractiveArgDB()
         self.processes = processes()
         handlers = self._handlers(devices)
-        workers = Workers(self.processes, handlers, has_room)
+        workers = Workers(self.processes, handlers, throttle)
         self.experiments = ExperimentDB(self.repository, workers, options.experiment_subdir)
         self.scheduler = Scheduler(rids, _Revisions(self.experiments, self.repository), workers,
                                    options.log_submissions)

@@ -56,7 +56,7 @@ class Worker:
     """
 
     def __init__(self, processes: Processes, handlers: Handlers, source: str,
-                 throttle: Callable[[], Awaitable[None]] | None = None):
+                 throttle: Callable[[], Awaitable[Any]] | None = None):
         self.source = source
         self._processes = processes
         self._throttle = throttle

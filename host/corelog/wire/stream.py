@@ -97,6 +97,10 @@ class Records:
     def damaged(self) -> Column:
         return self.words[:, 10]
 
+    def only_origin(self) -> int:
+        """Of all of a run that a Tracker gave; of any other run, of its first record."""
+        return int(self.words[0, 8]) & 0xFF
+
     def last_body(self) -> bytes:
         """Text of the last record, as it came."""
         at = int(self.starts[-1]) + RECORD_HEAD + int(self.target_length[-1])

@@ -96,10 +96,11 @@ class Lab:
         self.revisions = Revisions(directory)
         self.interactive = InteractiveArgDB()
         self.processes = ForkedProcesses()
-        self.has_room = True
+        self.room = asyncio.Event()
+        self.room.set()
         handlers: dict[str, Callable[..., Any]] = {
             "get_device_db": dict, "get_interactive_arguments": self.interactive.get}
-        self.scheduler = Scheduler(RIDs(), self.revisions, Workers(self.processes, handlers, lambda: self.has_room),
+        self.scheduler = Scheduler(RIDs(), self.revisions, Workers(self.processes, handlers, self.room.wait),
                                    str(directory / "submissions.csv"))
         for name in ("delete", "request_termination", "get_status", "check_pause", "check_termination", "submit"):
             handlers[f"scheduler_{name}"] = getattr(self.scheduler, name)
@@ -352,7 +353,7 @@ async def test_a_run_that_prints_without_end_waits_for_the_log_and_can_be_delete
                     lines += 1
                     open("lines", "w").write(str(lines))
         """)
-    lab.has_room = False
+    lab.room.clear()
     rid = await lab.submit("Flood")
     await lab.until(rid, "running")
     counts: list[str] = []
@@ -362,7 +363,7 @@ async def test_a_run_that_prints_without_end_waits_for_the_log_and_can_be_delete
             await asyncio.sleep(0.02)
     assert 0 < int(counts[-1]) < 1000
     other = await lab.submit(pipeline="other")
-    lab.has_room = True
+    lab.room.set()
     await lab.until(other, "gone")
     lab.scheduler.delete(rid)
     await lab.until(rid, "gone")
