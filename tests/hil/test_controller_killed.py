@@ -89,7 +89,7 @@ async def test_controller_reads_again_within_half_a_second_of_the_boards_return(
     while back is None:
         assert time.monotonic() - down < 30.0, "the board did not come back"
         try:
-            async with AsyncMgmt(system.address, timeout=1.0) as device:
+            async with AsyncMgmt(system.address, timeout=0.2) as device:
                 if (await device.identify()).boot_id != boot_id:  # the old boot may still answer
                     back = time.monotonic()
         except OSError:

@@ -1,6 +1,7 @@
 //! TCP connections: slots, deadlines, who makes room when all slots of a service are taken, the end of all of them.
 
 use core::cell::Cell;
+use core::future::pending;
 
 use corelog_board::memory;
 use embassy_futures::select::{select, Either};
@@ -44,6 +45,8 @@ enum Use {
     /// Waits for its client: between two requests, or for it to read.
     Waiting,
     Busy,
+    /// The board restarts: no client will be served any more.
+    Gone,
 }
 
 /// Why a connection is asked to end.
@@ -78,7 +81,7 @@ pub struct Pool {
 
 /// Clients that are connected now.
 fn connected(slots: &[Slot]) -> usize {
-    slots.iter().filter(|slot| slot.used.get() != Use::Listening).count()
+    slots.iter().filter(|slot| !matches!(slot.used.get(), Use::Listening | Use::Gone)).count()
 }
 
 impl Pool {
@@ -97,7 +100,7 @@ impl Pool {
         let rank = |slot: &Slot| match slot.used.get() {
             Use::New => Some(0),
             Use::Waiting => Some(1),
-            Use::Listening | Use::Busy => None,
+            Use::Listening | Use::Busy | Use::Gone => None,
         };
         let candidates = self.slots.iter().enumerate().filter(|(i, slot)| *i != newcomer && !slot.leave.signaled());
         let chosen = candidates
@@ -108,7 +111,8 @@ impl Pool {
         }
     }
 
-    /// Serves slot `index` for ever: accepts on `port`, lets `serve` have the connection, closes, and so on.
+    /// Serves slot `index` until the board restarts: accepts on `port`, lets `serve` have the connection, closes, and so
+    /// on.
     pub async fn run(
         self,
         stack: Stack<'static>,
@@ -125,28 +129,32 @@ impl Pool {
         loop {
             connection.socket.set_timeout(None);
             connection.socket.set_keep_alive(None);
-            slot.leave.reset();
             slot.used.set(Use::Listening);
-            if connection.socket.accept(port).await.is_ok() {
-                connection.socket.set_keep_alive(Some(PROBE_EVERY));
-                connection.socket.set_timeout(Some(DEAD_AFTER));
-                connection.mark(Use::New);
-                self.make_room(index);
-                match select(serve(&mut connection), slot.leave.wait()).await {
-                    Either::First(End::Closed) => {}
-                    Either::First(End::Aborted(reason)) => ended(reason),
-                    Either::Second(Leave::MakeRoom) => {
-                        ended("connection slots are taken, made room for another client")
-                    }
-                    Either::Second(Leave::Restart) => {
-                        connection.abort().await;
-                        continue;
-                    }
+            match select(connection.socket.accept(port), slot.leave.wait()).await {
+                Either::First(Ok(())) => {}
+                Either::First(Err(_)) => {
+                    connection.finish().await;
+                    continue;
                 }
+                Either::Second(Leave::MakeRoom) => continue, // it has, by itself
+                Either::Second(Leave::Restart) => break,
+            }
+            connection.socket.set_keep_alive(Some(PROBE_EVERY));
+            connection.socket.set_timeout(Some(DEAD_AFTER));
+            connection.mark(Use::New);
+            self.make_room(index);
+            match select(serve(&mut connection), slot.leave.wait()).await {
+                Either::First(End::Closed) => {}
+                Either::First(End::Aborted(reason)) => ended(reason),
+                Either::Second(Leave::MakeRoom) => ended("connection slots are taken, made room for another client"),
+                Either::Second(Leave::Restart) => break,
             }
             connection.mark(Use::New);
             connection.finish().await;
         }
+        connection.abort().await;
+        slot.used.set(Use::Gone);
+        pending().await
     }
 }
 
@@ -242,7 +250,9 @@ impl Connection {
         self.socket.close();
         let closing = with_deadline(Instant::now() + Duration::from_secs(1), self.socket.flush());
         // What a client still sends must not hold up the end: after this second the connection is reset.
-        let _ = select(closing, self.slot.leave.wait()).await;
+        if let Either::Second(leave) = select(closing, self.slot.leave.wait()).await {
+            self.slot.leave.signal(leave); // a restart is not forgotten
+        }
         self.abort().await;
     }
 
@@ -251,14 +261,15 @@ impl Connection {
         let _ = with_deadline(Instant::now() + Duration::from_secs(1), self.socket.flush()).await;
     }
 
-    /// Closes this connection, and resets those of all other clients, so that they notice at once that the board goes.
+    /// Closes this connection, resets those of all other clients, so that they notice at once that the board goes, and
+    /// accepts no more: what would come now would get no answer.
     pub async fn end_all(&mut self) {
         self.socket.close();
         self.flush().await;
         let others = || self.all.iter().filter(|&slot| !core::ptr::eq(slot, self.slot));
-        others().filter(|slot| slot.used.get() != Use::Listening).for_each(|slot| slot.leave.signal(Leave::Restart));
+        others().for_each(|slot| slot.leave.signal(Leave::Restart));
         let deadline = Instant::now() + LAST_WORDS;
-        while others().any(|slot| slot.used.get() != Use::Listening) && Instant::now() < deadline {
+        while others().any(|slot| slot.used.get() != Use::Gone) && Instant::now() < deadline {
             Timer::after(Duration::from_millis(2)).await;
         }
     }

@@ -23,8 +23,8 @@ from corelog.wire.text import TextParser, TextRecord
 
 logger = logging.getLogger(__name__)
 
-# A device that reboots accepts a connection (or its network's gateway does) and then says nothing: attempts are short,
-# and now and then long enough for one that is slow.
+# A device that reboots accepts a connection (or its network's gateway does) and then says nothing, or forgets what it
+# was asked: attempts are short up to the stream's header, and now and then long enough for one that is slow.
 ATTEMPTS = (0.3, 0.3, 0.5, 0.3, 0.5, 1.0, 3.0)
 FIRST_RETRY, LONGEST_RETRY = 0.05, 0.25
 STEADY = 1.0  # a connection that lived so long counts as a good one
@@ -106,6 +106,7 @@ class Follower:
         self._down_since: float | None = None
         self._was_up = False
         self._up_at: float | None = None
+        self._restarting: int | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Never ends by itself; the consumer's pace holds back the device's."""
@@ -146,7 +147,6 @@ class Follower:
 
     async def _session(self) -> AsyncGenerator[Event, None]:
         async with self._connection() as device:
-            device.timeout = REQUEST_TIMEOUT
             has_streams = False
             try:
                 await self._identify(device)
@@ -162,6 +162,8 @@ class Follower:
                     raise
             else:
                 self._refusals = 0
+                if stream.header is not None and stream.header.boot_id == self._restarting:
+                    stream.restarting.set()  # the boot that has said so, once more, before it goes
                 yield self._up("stream")
                 if self._start == From.NOW:
                     self._start = From.OLDEST  # what comes while there is no connection is wanted
@@ -173,6 +175,8 @@ class Follower:
                         yield Batch(items, time.time())
                 finally:
                     watching.cancel()
+                    if stream.restarting.is_set() and stream.header is not None:
+                        self._restarting = stream.header.boot_id
                 return
         async with self._connection(self._device.destination or 0) as device:
             device.timeout = REQUEST_TIMEOUT

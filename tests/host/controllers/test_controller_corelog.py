@@ -257,6 +257,24 @@ async def test_device_that_said_it_restarts_is_read_again_within_half_a_second_o
             assert asyncio.get_running_loop().time() - began < 0.5
 
 
+async def test_device_met_again_between_its_farewell_and_its_end_is_read_at_its_return() -> None:
+    async with FakeDevice() as device:
+        async with running(device) as r:
+            await r.until("device booted")
+            device.write(Level.INFO, "runtime::requests", "restarting")
+            await r.until("restarting")
+            device.drop()  # and yet it lives long enough to be subscribed to once more
+            await r.until("connected to")
+            device.faults.mute = True
+            device.reset_silently()
+            device.write(Level.INFO, "a", "new boot")
+            await asyncio.sleep(0.3)  # the boot takes so long
+            device.faults.mute = False
+            began = asyncio.get_running_loop().time()
+            await r.until("firmware.a:new boot")
+            assert asyncio.get_running_loop().time() - began < 0.5
+
+
 async def test_device_that_says_restarting_and_goes_on_is_not_left() -> None:
     async with FakeDevice(heartbeat=0.2) as device:
         async with running(device) as r:
