@@ -3,7 +3,7 @@
 import random
 from collections.abc import Generator
 
-import drtio_model as model
+import drtio_rt_model as model
 import pytest
 from migen import Cat, Module, Signal, passive, run_simulation
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 
-import drtio_model as model
+import drtio_rt_model as model
 from migen import Module, run_simulation
 
 from corelog_gateware.drtio.commands import QUEUE_DEPTH

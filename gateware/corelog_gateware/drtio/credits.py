@@ -5,9 +5,8 @@ from migen.fhdl.specials import READ_FIRST
 
 from ..rtio.cri import SPACE_BITS, SPACE_UNREACHABLE
 from ..rtio.tsc import TimestampCounter
+from .interface import DESTINATIONS
 from .spaces import SpaceRequester
-
-DESTINATIONS = 256
 
 _IDLE, _READ, _DECIDE, _ASK, _WAIT, _PAUSE = range(6)
 

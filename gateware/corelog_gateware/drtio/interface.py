@@ -12,6 +12,8 @@ K_AUX = 0x3c        # K28.1
 K_AUX_LAST = 0x5c   # K28.2
 K_START = 0x7c      # K28.3
 
+DESTINATIONS = 256
+
 
 def phy_layout() -> list[tuple[str, int, int]]:
     """Layout of the record between link layer (master: drives tx_*) and physical layer (drives rx_*).

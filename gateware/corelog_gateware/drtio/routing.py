@@ -7,8 +7,8 @@ from migen.fhdl.specials import READ_FIRST
 
 from ..rtio.cri import CRI, I_UNREACHABLE, I_WAIT, O_UNREACHABLE, O_WAIT, SPACE_UNREACHABLE
 from ..rtio.csr_bus import AutoCSR, CSRStorage
+from .interface import DESTINATIONS
 
-DESTINATIONS = 256
 UNREACHABLE = 0xFF
 
 

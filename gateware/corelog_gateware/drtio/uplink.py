@@ -89,7 +89,7 @@ class Uplink(LinkRegisters):
         for name, flag in flags.items():
             register = getattr(self, f"write_{name}")
             self.comb += register.w.eq(flag)
-            self.sync += [If(register.re & register.r, flag.eq(0)), If(failure & events[name], flag.eq(1))]
+            self.sync += [If(register.re & register.r, flag.eq(0)), If(events[name], flag.eq(1))]
 
         # Answers, in the cycle in which they are taken as they stand on the CRI.
         reading, asking = Signal(), Signal()
