@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import count
 
-from corelog.boards.description import Description, DescriptionError
+from corelog.boards.description import PREFIXES, Description, DescriptionError
 
 _CLASSES = {"output": "TTLOut", "inout": "TTLInOut", "led": "TTLOut"}
-_NAMES = {"output": "ttl", "inout": "ttl", "led": "led"}
 
 _HEADER = '''\
 # Device database of {primary}.
@@ -95,7 +94,7 @@ def database(primary: Description, satellites: Mapping[int, Description], artiq:
         not_started="" if artiq else "; --artiq adds the commands that start them",
         proxies=proxies,
     )
-    numbers = {name: count() for name in set(_NAMES.values())}  # names count on from board to board
+    numbers = {name: count() for name in set(PREFIXES.values())}  # names count on from board to board
     for destination, board in [(0, primary), *sorted(satellites.items())]:
         text += f"\n# Destination {destination}: {board}\n"
         text += "".join(_channels(destination, board, package, numbers))
@@ -104,7 +103,7 @@ def database(primary: Description, satellites: Mapping[int, Description], artiq:
 
 def _channels(destination: int, board: Description, package: str, numbers: dict[str, count[int]]) -> Iterator[str]:
     for channel in board.channels:
-        name = _NAMES[channel.kind]
+        name = PREFIXES[channel.kind]
         yield _CHANNEL.format(
             name=f"{name}{next(numbers[name])}",
             package=package,

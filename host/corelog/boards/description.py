@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from corelog.boards import schema
 
 SCHEMA: schema.Schema = json.loads(Path(__file__).with_name("schema.json").read_text())
+
+# kind of a channel -> what its name begins with
+PREFIXES = {"output": "ttl", "inout": "ttl", "led": "led"}
 
 # target -> revision -> number of user LEDs that are RTIO channels of a standalone board
 LEDS = {"kasli": {"v1.0": 1, "v1.1": 2, "v2.0": 2}, "kc705": {"": 2}}
@@ -32,10 +36,11 @@ class Pads:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """An RTIO channel. `number` is on its board; kind: `output`, `inout` (the direction is set by experiments) or
-    `led` (an output)."""
+    """An RTIO channel. `number` and `name` (ttl0, led0, ...) are on its board; kind: `output`, `inout` (the direction
+    is set by experiments) or `led` (an output)."""
 
     number: int
+    name: str
     kind: str
     pads: Pads
 
@@ -140,4 +145,6 @@ def _channels(target: str, leds: int, peripherals: list[dict[str, Any]]) -> tupl
             raise DescriptionError(f"peripherals[{n}] is at {signal}, as peripherals[{users[signal]}] is")
         users[signal] = n
     found += [("led", Pads("user_led", i)) for i in range(leds)]
-    return tuple(Channel(number, kind, pads) for number, (kind, pads) in enumerate(found))
+    numbers = {prefix: count() for prefix in PREFIXES.values()}
+    names = [f"{PREFIXES[kind]}{next(numbers[PREFIXES[kind]])}" for kind, _ in found]
+    return tuple(Channel(number, name, *where) for number, (name, where) in enumerate(zip(names, found, strict=True)))

@@ -42,16 +42,16 @@ def test_example_is_sound(file: Path) -> None:
 def test_channels_are_numbered_card_by_card_then_the_leds() -> None:
     channels = board(peripherals=[DIO | {"ports": [3]}, DIO | {"bank_direction_low": "output"}]).channels
     assert channels == (
-        *(Channel(i, "inout" if i < 4 else "output", Pads("eem3", i)) for i in range(8)),
-        *(Channel(8 + i, "output", Pads("eem0", i)) for i in range(8)),
-        Channel(16, "led", Pads("user_led", 0)), Channel(17, "led", Pads("user_led", 1)))
+        *(Channel(i, f"ttl{i}", "inout" if i < 4 else "output", Pads("eem3", i)) for i in range(8)),
+        *(Channel(8 + i, f"ttl{8 + i}", "output", Pads("eem0", i)) for i in range(8)),
+        Channel(16, "led0", "led", Pads("user_led", 0)), Channel(17, "led1", "led", Pads("user_led", 1)))
     assert len(board(base="satellite").channels) == 8
     assert len(board(hw_rev="v1.0").channels) == 9
 
 
 def test_channels_of_a_kc705() -> None:
     assert board(target="kc705", hw_rev=None, base="master", peripherals=[SMA]).channels == (
-        Channel(0, "inout", Pads("user_sma_gpio_p", 0)), Channel(1, "output", Pads("user_sma_gpio_n", 0)))
+        Channel(0, "ttl0", "inout", Pads("user_sma_gpio_p", 0)), Channel(1, "ttl1", "output", Pads("user_sma_gpio_n", 0)))
 
 
 def test_newer_name_of_the_role_is_understood() -> None:

@@ -1,0 +1,49 @@
+"""From the channels of a system description (corelog.boards) to pads and PHYs.
+
+Which channels there are, in which order and on which pads, is decided in corelog.boards alone: the device database is
+made from the same list.
+"""
+
+from typing import Any
+
+from litex.build.generic_platform import IOStandard, Pins, Subsignal
+from migen import Module
+
+from corelog.boards.description import Description, Pads
+
+from ..rtio.phy import ttl, ttl_serdes
+
+# Kind of a channel -> its PHY, made from the pads.
+PHYS = {"output": ttl_serdes.Output, "inout": ttl_serdes.InOut, "led": ttl.Output}
+
+# The banks of Kasli's EEM connectors run at 2.5 V.
+_EEM_STANDARD = "LVDS_25"
+
+
+def eem_io(description: Description) -> list[tuple[Any, ...]]:
+    """Pads of the channels at EEM connectors, for `platform.add_extension`: (`eem5`, 3) is pair 3 of connector eem5,
+    with `p` and `n`. The platform must have the connectors, with the pin names of Migen's Kasli."""
+    return [_pair(channel.pads) for channel in description.channels if channel.pads.signal.startswith("eem")]
+
+
+def eem_phys(platform: Any, description: Description) -> list[tuple[str, Module]]:
+    """(name, PHY) of every RTIO channel; channel n of the description is entry n.
+
+    The platform has the pads of `eem_io` and those of the board's own signals (LEDs, SMA connectors).
+    """
+    return [
+        (channel.name, PHYS[channel.kind](platform.request(channel.pads.signal, channel.pads.index)))
+        for channel in description.channels
+    ]
+
+
+def _pair(pads: Pads) -> tuple[Any, ...]:
+    # Pair 0 is on clock-capable pins, and is named for it.
+    pair = f"{pads.signal}:d{pads.index}{'' if pads.index else '_cc'}"
+    return (
+        pads.signal,
+        pads.index,
+        Subsignal("p", Pins(f"{pair}_p")),
+        Subsignal("n", Pins(f"{pair}_n")),
+        IOStandard(_EEM_STANDARD),
+    )
