@@ -1,11 +1,11 @@
-"""Wiring that every board has: CPU, memory, identity, store, clock, UART, RTIO core, DRTIO ports. No logic."""
+"""Wiring that every board has: CPU, identity, clock, UART, RTIO core, DRTIO ports. No logic."""
 
 from collections.abc import Sequence
 
 from litex.soc.cores.uart import UART
 from litex.soc.integration.soc import SoCRegion
 from litex.soc.integration.soc_core import SoCCore
-from migen import Module, Record
+from migen import Module
 
 from ..drtio.aux import AuxController
 from ..drtio.aux_memory import REGION_BYTES
@@ -15,8 +15,6 @@ from ..drtio.port import TIME_CONSTANT, Port
 from ..drtio.routing import Routing
 from ..rtio import Channel, RTIOCore, RTIOErrors
 from .identity import Identity
-from .reset import ResetManager
-from .storage import Storage
 from .uptime import Uptime
 from .watchdog import Watchdog
 
@@ -24,34 +22,41 @@ MAIN_RAM_BASE = 0x4000_0000
 
 
 class BoardSoC(SoCCore):
-    """SoC of a board: CPU, main RAM, UART, configuration store, identity, watchdog, RTIO core and its errors.
+    """SoC of a board: CPU, UART, identity, watchdog, uptime, RTIO core and its errors.
 
     :param platform: LiteX platform.
-    :param clk: system clock (Signal); ``clk_freq`` its frequency in Hz.
+    :param crg: clock and reset: the ``sys`` domain, inputs ``request`` and ``watchdog``, output ``cause``, as
+        :class:`soc.reset.ResetManager` has them.
+    :param clk_freq: system clock in Hz.
     :param ident: identification string, read by the firmware from ``identifier_mem``.
-    :param main_ram_size: bytes of main RAM, a power of two. The CPU starts at its first word.
+    :param reset_address: where the CPU starts.
+    :param identity: :class:`soc.identity.Identity`; what drives its pads is the target's business.
     :param uart_phy: PHY for LiteX's UART.
-    :param identity_pads, storage_pads: Records of ``identity_layout()`` and ``storage_layout()``.
     :param rtio_phys: ``(name, PHY)`` of every RTIO channel, in the order of channel numbers; see ``rtio/README.md``.
+    :param lanes: lanes of the RTIO core's output.
     :param reset_button: while high, the board is reset as if its firmware had asked for it.
+    :param memory: what of SoCCore's memories and timer the board has; the rest is added by the target.
 
-    What submits events to ``rtio_core`` is the derived class's business.
+    What submits events to ``rtio_core`` is the derived class's business; main RAM and the store of the configuration
+    are the target's: ``simulated.py`` has them in the harness, ``parts.py`` on real boards.
     """
 
     def __init__(
         self,
         platform,
-        clk,
+        crg: Module,
         clk_freq: int,
         ident: str,
-        main_ram_size: int,
+        reset_address: int,
+        identity: Identity,
         uart_phy: Module,
-        identity_pads: Record,
-        storage_pads: Record,
         rtio_phys: Sequence[tuple[str, Module]],
+        lanes: int = 8,
         reset_button=0,
+        **memory,
     ):
-        self.crg = ResetManager(clk)
+        self.crg = crg
+        none = {"integrated_rom_size": 0, "integrated_sram_size": 0, "with_timer": False}
         super().__init__(
             platform,
             clk_freq,
@@ -59,23 +64,19 @@ class BoardSoC(SoCCore):
             bus_bursting=True,
             cpu_type="vexriscv",
             cpu_variant="imac",
-            cpu_reset_address=MAIN_RAM_BASE,
-            integrated_rom_size=0,
-            integrated_sram_size=0,
-            integrated_main_ram_size=main_ram_size,
+            cpu_reset_address=reset_address,
             ident=ident,
             with_uart=False,
-            with_timer=False,
             with_ctrl=False,
+            **none | memory,
         )
-        self.identity = Identity(identity_pads)
+        self.identity = identity
         self.watchdog = Watchdog()
         self.comb += [
             self.identity.reset_cause.eq(self.crg.cause),
             self.crg.request.eq(self.identity.reset_request | reset_button),
             self.crg.watchdog.eq(self.watchdog.expired),
         ]
-        self.storage = Storage(storage_pads)
 
         self.uptime = Uptime(clk_freq)
         self.irq.add("uptime")
@@ -86,7 +87,7 @@ class BoardSoC(SoCCore):
 
         for name, phy in rtio_phys:
             self.add_module(f"rtio_phy_{name}", phy)
-        self.rtio_core = RTIOCore([Channel.of(phy, name) for name, phy in rtio_phys])
+        self.rtio_core = RTIOCore([Channel.of(phy, name) for name, phy in rtio_phys], lane_count=lanes)
         self.rtio_errors = RTIOErrors(self.rtio_core)
         self.irq.add("rtio_errors")
 

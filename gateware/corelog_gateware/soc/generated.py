@@ -92,9 +92,9 @@ def cpp(soc: Any, names: Iterable[str], pads: dict[str, int]) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def write(soc: Any, directory: Path, extra: dict[str, int], pads: dict[str, int]) -> None:
-    """Write ``csr.rs``, ``csr.json`` and ``corelog_soc.h`` of the finalized ``soc``; ``extra`` are further constants
-    for software, ``pads`` those for the harness.
+def write(soc: Any, directory: Path, extra: dict[str, int], pads: dict[str, int] | None = None) -> None:
+    """Write ``csr.rs`` and ``csr.json`` of the finalized ``soc``; ``extra`` are further constants for software. With
+    ``pads``, constants for the simulator's harness, also ``corelog_soc.h``.
 
     Files that would not change keep their time, so that the firmware is not rebuilt for nothing."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -106,8 +106,9 @@ def write(soc: Any, directory: Path, extra: dict[str, int], pads: dict[str, int]
     texts = {
         "csr.rs": rust(soc, extra),
         "csr.json": json.dumps(described, indent=1) + "\n",
-        "corelog_soc.h": cpp(soc, ["main_ram"], pads),
     }
+    if pads is not None:
+        texts["corelog_soc.h"] = cpp(soc, ["main_ram"], pads)
     for name, text in texts.items():
         path = directory / name
         if not path.exists() or path.read_text() != text:

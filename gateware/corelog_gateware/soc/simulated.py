@@ -11,12 +11,14 @@ from migen import Module, Signal
 
 from ..rtio.cri import FINE_BITS
 from . import generated
+from .base import MAIN_RAM_BASE
 from .byte_phy import BytePHY, byte_layout
 from .core_device import CoreDevice
 from .frame_phy import FramePHY, frame_layout
-from .identity import identity_layout
+from .identity import Identity, identity_layout
+from .reset import ResetManager
 from .satellite import Satellite
-from .storage import STORAGE_SIZE, storage_layout
+from .storage import STORAGE_SIZE, Storage, storage_layout
 from .symbol_phy import RX_BITS, TX_BITS, SymbolPHY
 
 TTLS = 8
@@ -54,13 +56,13 @@ def simulated_board(
 
     board: dict[str, Any] = {
         "platform": platform,
-        "clk": platform.request("clk"),
+        "crg": ResetManager(platform.request("clk")),
         "clk_freq": clk_freq,
         "ident": ident,
-        "main_ram_size": main_ram_size,
+        "reset_address": MAIN_RAM_BASE,  # the board program loads the firmware there
+        "integrated_main_ram_size": main_ram_size,
         "uart_phy": BytePHY(platform.request("serial")),
-        "identity_pads": platform.request("identity"),
-        "storage_pads": platform.request("storage"),
+        "identity": Identity(platform.request("identity")),
         "rtio_phys": make_phys(platform.request("ttl")),
         "reset_button": platform.request("reset_button"),
         "link_phys": [symbol_phy(name) for name in names],
@@ -71,6 +73,7 @@ def simulated_board(
         eth = platform.request("eth")
         soc = CoreDevice(ethernet_phy=FramePHY(eth), **board)
         soc.comb += eth.rx_room.eq(soc.rx_room())
+    soc.storage = Storage(platform.request("storage"))
     soc.comb += [
         platform.request("reset_active").eq(soc.crg.active),
         platform.request("reset_cause").eq(soc.crg.cause),

@@ -1,0 +1,62 @@
+"""Target ``kc705``: Xilinx's KC705. Parameters only.
+
+``python -m corelog_gateware.targets.kc705 (--variant VARIANT | FILE) [--build-dir DIR] [--build]``, see ``main.py``.
+"""
+
+from typing import Any
+
+from litedram.modules import MT8JTF12864
+from litedram.phy import K7DDRPHY
+from litex.soc.cores.gpio import GPIOOut
+from litex.soc.cores.uart import RS232PHY
+
+from corelog.boards.description import Description
+from corelog.flash import layout
+
+from ..platforms import kc705_platform
+from ..rtio.phy import ttl
+from ..soc import parts
+from ..soc.base import BoardSoC
+from ..soc.bootstrap import BootstrapCRG
+from ..soc.identity import Identity
+from .main import CLOCK_FREQUENCY, run
+
+LAYOUT = layout.TARGETS["kc705"]
+REVISION = 1
+LEDS = 8
+
+
+def make(description: Description, ident: str) -> Any:
+    platform = kc705_platform()
+    identity = Identity()
+    crg = BootstrapCRG(platform.request("clk200"), 200e6, transceiver=False)
+    rtio_phys = [(f"led{n}", ttl.Output(platform.request("user_led", n))) for n in range(2)]
+    soc = BoardSoC(
+        platform=platform,
+        crg=crg,
+        clk_freq=CLOCK_FREQUENCY,
+        ident=ident,
+        reset_address=parts.reset_address(LAYOUT),
+        identity=identity,
+        uart_phy=RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
+        rtio_phys=rtio_phys,
+        lanes=description.sed_lanes,
+        reset_button=platform.request("cpu_reset"),
+        **parts.BOOT_MEMORY,
+    )
+    soc.add_constant("BOARD_KC705", REVISION)
+    phy = K7DDRPHY(platform.request("ddram"), memtype="DDR3", nphases=4, sys_clk_freq=CLOCK_FREQUENCY)
+    parts.add_ddr3(soc, phy, MT8JTF12864(CLOCK_FREQUENCY, "1:4"))
+    startup = parts.add_flash(soc, platform.request("spiflash"), LAYOUT)
+    parts.add_identity(soc, identity, startup)
+    parts.add_small(soc, platform, LEDS - len(rtio_phys), len(rtio_phys))
+    soc.si5324_rst_n = GPIOOut(platform.request("si5324").rst_n)
+    return soc
+
+
+def main(argv: list[str] | None = None) -> None:
+    run("kc705", make, argv)
+
+
+if __name__ == "__main__":
+    main()
