@@ -1,0 +1,1 @@
+"""Checks of boards' gateware that need no vendor tool; see README.md."""
