@@ -368,3 +368,14 @@ def test_a_receiver_of_a_transceiver_is_in_the_domain_of_its_user_clock() -> Non
         top.sync.b += taken.eq(data)
 
     assert only(found(transceiver)) == Crossing("register", "data", "a", "taken", "b")
+
+
+def test_a_clock_from_nowhere_and_a_domain_declared_twice_stop_the_check() -> None:
+    def nowhere(top: Any) -> None:
+        top.clock_domains.lost = ClockDomain("lost")
+        top.sync.lost += Signal(name="taken").eq(1)
+
+    with pytest.raises(CheckError, match="clock lost_clk comes from nowhere"):
+        found(nowhere)
+    with pytest.raises(CheckError, match="clock domain a is declared twice"):
+        found(lambda top: top.clock_domains.__iadd__(ClockDomain("a")))

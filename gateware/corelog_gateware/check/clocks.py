@@ -7,6 +7,7 @@ from migen import Instance
 from migen.fhdl.structure import _Fragment
 
 from .blackboxes import CELLS, Cell
+from .names import Names
 from .netlist import Netlist
 
 
@@ -16,11 +17,12 @@ class CheckError(Exception):
 
 @dataclass(frozen=True)
 class Clock:
-    """Clocks of one ``group`` come from the same clock manager: their phases are known, so the vendor's timing
-    analysis covers what passes between them."""
+    """``root`` is the bit that it starts at. Clocks of one ``group`` come from the same clock manager: their phases are
+    known, so the vendor's timing analysis covers what passes between them."""
 
     name: str
-    group: str
+    root: int
+    group: int
 
 
 def cell_of(instance: Instance) -> Cell:
@@ -31,11 +33,16 @@ def cell_of(instance: Instance) -> Cell:
 
 
 class Clocks:
-    """:param names: of instances and signals, for messages."""
+    """:param names: of instances and signals, for messages.
+    :param ports: bits of the design's ports.
+    """
 
-    def __init__(self, netlist: Netlist, names: Any) -> None:
-        self.netlist, self.names = netlist, names
+    def __init__(self, netlist: Netlist, names: Names, ports: set[int]) -> None:
+        self.netlist, self.names, self.ports = netlist, names, ports
         self.fragment: _Fragment = netlist.fragment
+        domains = [domain.name for domain in self.fragment.clock_domains]
+        if twice := sorted({name for name in domains if domains.count(name) > 1}):
+            raise CheckError(f"clock domain {twice[0]} is declared twice: what is in it gets the clock of either")
         self._drivers: dict[int, tuple[Instance, str]] = {}
         self._inputs: dict[tuple[int, str], Any] = {}
         for special in self.fragment.specials:
@@ -70,7 +77,7 @@ class Clocks:
             raise CheckError(f"a clock is made by logic from {', '.join(map(self.names.bit, sorted(sources)))}: "
                              "use a BUFGCTRL or BUFGCE")
         if not sources:
-            return Clock("constant", "constant")
+            return Clock("constant", -1, -1)
         return self._of_bit(next(iter(sources)))
 
     def _of_bit(self, start: int) -> Clock:
@@ -103,11 +110,13 @@ class Clocks:
         return next(iter(sources)) if len(sources) == 1 else None
 
     def _root(self, bit: int) -> Clock:
-        name = self.names.bit(bit)
         if bit in self._drivers:
             instance, pin = self._drivers[bit]
-            if cell_of(instance).related:
-                return Clock(name, self.names.instance(instance))
-            name = f"{self.names.instance(instance)}.{pin}"
-        return Clock(name, name)
+            name = f"{self.names.special(instance)}.{pin}"
+            # Bits and what else has a number count from 0: a group of one clock is below it.
+            return Clock(name, bit, instance.duid if cell_of(instance).related else -2 - bit)
+        name = self.names.bit(bit)
+        if bit not in self.ports and bit not in self.netlist.sync and bit not in self.netlist.comb:
+            raise CheckError(f"clock {name} comes from nowhere: connect it to a port or a clock manager")
+        return Clock(name, bit, -2 - bit)
 

@@ -46,7 +46,8 @@ class Design:
         self.fragment = top.get_fragment()
         self.names = Names(top)
         self.netlist = self.names.netlist = Netlist(self.fragment)
-        self.clocks = Clocks(self.netlist, self.names)
+        ports = list(ports)
+        self.clocks = Clocks(self.netlist, self.names, {bit for port in ports for bit in self.netlist.bits_of(port)})
         self.origins: dict[int, Origin] = {}
         self.ends: list[End] = []
         self.multiregs: list[tuple[MultiReg, Clock]] = []

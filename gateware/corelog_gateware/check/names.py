@@ -59,8 +59,6 @@ class Names:
         name = getattr(special, "name_override", None) or type(special).__name__
         return f"{path}.{name}" if path else name
 
-    instance = special
-
 
 def own_name(signal: Signal) -> str:
     if signal.name_override:

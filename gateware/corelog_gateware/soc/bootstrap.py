@@ -8,7 +8,6 @@ from .reset import ResetManager
 
 class BootstrapCRG(Module):
     def __init__(self, pads, frequency: float, transceiver: bool):
-        self.clock_domains.cd_sys = ClockDomain()
         self.clock_domains.cd_sys4x = ClockDomain(reset_less=True)
         self.clock_domains.cd_sys4x_dqs = ClockDomain(reset_less=True)
         self.clock_domains.cd_main = ClockDomain()
