@@ -1,5 +1,7 @@
 //! Fuzz targets of the firmware's pure crates. Each takes bytes and panics if a promise is broken.
 
+#[path = "../../testing/choices.rs"]
+mod choices;
 mod configuration;
 #[path = "../../log/tests/model/mod.rs"]
 mod model;
@@ -14,7 +16,7 @@ pub use parsers::{aux_frame, management, session, stream};
 pub use recovery::recover;
 pub use relaying::{log_transport, relay_stream, relay_tree};
 
-use model::Choices;
+use choices::Choices;
 
 /// The fuzzer's bytes as decisions; zeros when they are used up.
 struct Bytes<'a>(&'a [u8]);

@@ -4,22 +4,13 @@ use corelog_proto::stream::{frame, Frame};
 use corelog_proto::Parsed;
 use corelog_relay::{Assembler, Now, Own, Receiver, Relay, Sender, Stream, WINDOW};
 
+use crate::choices::Choices;
 use crate::relay_model::channel::Faults;
-use crate::relay_model::{transport, tree, Choices};
+use crate::relay_model::{transport, tree};
 use crate::Bytes;
 
-impl Choices for Bytes<'_> {
-    fn below(&mut self, limit: u32) -> u32 {
-        crate::model::Choices::below(self, limit)
-    }
-
-    fn exhausted(&self) -> bool {
-        crate::model::Choices::exhausted(self)
-    }
-}
-
 fn faults(choose: &mut Bytes<'_>) -> Faults {
-    let mut chance = || Choices::below(choose, 300);
+    let mut chance = || choose.below(300);
     Faults { lost: chance(), doubled: chance(), reordered: chance() }
 }
 
@@ -74,16 +65,16 @@ fn with_checksums(data: &[u8]) -> Vec<u8> {
 /// Well-formed frames of a satellite that lies about everything in them.
 fn lies(choose: &mut Bytes<'_>) -> Vec<u8> {
     let mut all = vec![];
-    while !Choices::exhausted(choose) {
-        let mut number = || match Choices::below(choose, 16) {
-            0 => u64::MAX - u64::from(Choices::below(choose, 3)),
-            1 => u64::from(Choices::below(choose, u32::MAX)) << Choices::below(choose, 32),
-            _ => u64::from(Choices::below(choose, 50)),
+    while !choose.exhausted() {
+        let mut number = || match choose.below(16) {
+            0 => u64::MAX - u64::from(choose.below(3)),
+            1 => u64::from(choose.below(u32::MAX)) << choose.below(32),
+            _ => u64::from(choose.below(50)),
         };
         let fields = [number(), number(), number(), number(), number()];
-        let (kind, length, first) = match Choices::below(choose, 8) {
-            0 => (3, 48, Choices::below(choose, 4)),
-            1 => (2, 32, Choices::below(choose, 2)),
+        let (kind, length, first) = match choose.below(8) {
+            0 => (3, 48, choose.below(4)),
+            1 => (2, 32, choose.below(2)),
             2 => (4, 24, 0),
             3 => (5, 32, 0),
             _ => (1, 40, 0),

@@ -1,16 +1,9 @@
 //! Every fuzz target with seeded random bytes and with damaged vectors, where no fuzzer runs.
 
-struct Random(u64);
+#[path = "../../testing/choices.rs"]
+mod choices;
 
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ z >> 31) % limit as u64) as usize
-    }
-}
+use choices::{Choices, Random};
 
 /// All bytes of a file of vectors, with zeros between so that a damaged start does not hide the rest.
 fn vectors(file: &str, list: &str) -> Vec<Vec<u8>> {
@@ -28,25 +21,22 @@ fn vectors(file: &str, list: &str) -> Vec<Vec<u8>> {
 
 /// `CORELOG_SEED` repeats a run. Half of the inputs are vectors one behind the other with some bytes changed.
 fn run(target: fn(&[u8]), vectors: &[Vec<u8>], count: usize, longest: usize) {
-    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    let given = std::env::var("CORELOG_SEED").ok().map(|seed| seed.parse().expect("CORELOG_SEED"));
-    let seed = given.unwrap_or(time.as_nanos() as u64);
-    println!("CORELOG_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::new();
+    let mut below = |limit: usize| random.below(limit as u32) as usize;
     for n in 0..count {
         let mut data = vec![];
         if n % 2 == 0 && !vectors.is_empty() {
-            for _ in 0..1 + random.below(6) {
-                data.extend_from_slice(&vectors[random.below(vectors.len())]);
+            for _ in 0..1 + below(6) {
+                data.extend_from_slice(&vectors[below(vectors.len())]);
             }
-            for _ in 0..random.below(4) {
-                let place = random.below(data.len().max(1));
+            for _ in 0..below(4) {
+                let place = below(data.len().max(1));
                 if let Some(byte) = data.get_mut(place) {
-                    *byte = random.below(256) as u8;
+                    *byte = below(256) as u8;
                 }
             }
         } else {
-            data = (0..random.below(longest)).map(|_| random.below(256) as u8).collect();
+            data = (0..below(longest)).map(|_| below(256) as u8).collect();
         }
         target(&data);
     }

@@ -1,19 +1,11 @@
 //! Another board's records with gaps, repetitions and evictions: what readers are told is true, and exact where it can
 //! be.
 
+#[path = "../../testing/choices.rs"]
+mod choices;
+
+use choices::{Choices, Random};
 use corelog_log::{Cursor, Item, Level, Loss, Replica, Ring, View, REPLICA_MIN_WORDS};
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ z >> 31) % limit
-    }
-}
 
 /// Level of each record that the other board wrote.
 struct Truth(Vec<Level>);
@@ -57,34 +49,34 @@ fn run(random: &mut Random, exact: bool, silent: bool) {
     let (mut written, mut memory) = (vec![0; 8192], vec![7; REPLICA_MIN_WORDS]);
     let mut ring = Ring::new(&mut written, 1, 1).expect("large enough");
     let (mut replica, mut truth) = (Replica::new(&mut memory).expect("large enough"), Truth(vec![]));
-    let start = random.below(100);
+    let start = random.below_u64(100);
     let write = |truth: &mut Truth, ring: &mut Ring<'_>, random: &mut Random| {
-        let level = Level::ALL[random.below(5) as usize];
+        let level = Level::ALL[random.below_u64(5) as usize];
         ring.write(0, level, "test", format_args!("record {}", ring.next_seq()));
         truth.0.push(level);
     };
     for _ in 0..start {
         write(&mut truth, &mut ring, random);
     }
-    let known = exact || random.below(2) == 0;
+    let known = exact || random.below_u64(2) == 0;
     replica.restart(5, start, known.then(|| truth.retained_in(0, start)));
     let (mut follower, mut sleeper) = (replica.view().oldest(), Cursor::new(start, Some(truth.retained_in(0, start))));
     for _ in 0..2000 {
         let next = replica.view().next_seq();
-        let before = Cursor::new(ring.next_seq().saturating_sub(1 + random.below(30)), None);
-        match random.below(20) {
+        let before = Cursor::new(ring.next_seq().saturating_sub(1 + random.below_u64(30)), None);
+        match random.below_u64(20) {
             // A gap of some records: declared exactly, at most so many, or not at all; or behind one not declared.
             0 if !silent => {
-                let undeclared = if exact { 0 } else { random.below(3) };
-                for _ in 0..=undeclared + random.below(40) {
+                let undeclared = if exact { 0 } else { random.below_u64(3) };
+                for _ in 0..=undeclared + random.below_u64(40) {
                     write(&mut truth, &mut ring, random);
                 }
                 let first = next + undeclared;
                 let count = ring.next_seq() - first;
                 let retained = truth.retained_in(first, ring.next_seq());
-                match random.below(3) {
+                match random.below_u64(3) {
                     0 if !exact => {
-                        let retained = (retained + random.below(3)).min(count);
+                        let retained = (retained + random.below_u64(3)).min(count);
                         replica.append_loss(&Loss { first, count, retained, exact: false });
                     }
                     1 if !exact => replica.skip_to(ring.next_seq(), None),
@@ -99,15 +91,15 @@ fn run(random: &mut Random, exact: bool, silent: bool) {
                         assert!(!replica.append(&record));
                     }
                 }
-                let first = next.saturating_sub(random.below(20)).max(start);
+                let first = next.saturating_sub(random.below_u64(20)).max(start);
                 let retained = truth.retained_in(first, next);
                 replica.append_loss(&Loss { first, count: next - first, retained, exact: true });
                 assert_eq!(replica.view().next_seq(), next);
             }
             2 => truth.read(replica.view(), &mut follower, exact),
-            3 if random.below(20) == 0 => truth.read(replica.view(), &mut sleeper, exact),
+            3 if random.below_u64(20) == 0 => truth.read(replica.view(), &mut sleeper, exact),
             4 => {
-                let mut anywhere = Cursor::new(random.below(next + 1), None);
+                let mut anywhere = Cursor::new(random.below_u64(next + 1), None);
                 truth.read(replica.view(), &mut anywhere, false);
             }
             5 => {
@@ -115,7 +107,7 @@ fn run(random: &mut Random, exact: bool, silent: bool) {
                 truth.read(replica.gone().view(), &mut gone, exact);
             }
             _ => {
-                if !exact && random.below(10) == 0 {
+                if !exact && random.below_u64(10) == 0 {
                     write(&mut truth, &mut ring, random); // and never comes here
                 }
                 write(&mut truth, &mut ring, random);
@@ -133,11 +125,7 @@ fn run(random: &mut Random, exact: bool, silent: bool) {
 /// `CORELOG_SEED` repeats a run.
 #[test]
 fn replica_tells_the_truth_about_gaps_and_evictions_and_all_of_it_if_it_was_told() {
-    let given = std::env::var("CORELOG_SEED").ok().map(|seed| seed.parse().expect("CORELOG_SEED"));
-    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    let seed = given.unwrap_or(time.as_nanos() as u64);
-    println!("CORELOG_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::new();
     for round in 0..18 {
         run(&mut random, round % 3 == 0, round % 3 == 1);
     }

@@ -1,25 +1,12 @@
 //! The record frame, the loss frame and the text form against the shared vectors.
 
+#[path = "../../testing/vectors.rs"]
+mod vectors;
+
 use corelog_log::text::{write_line, write_loss_line};
 use corelog_log::{checksum, Cursor, Invalid, Item, Level, Loss, Record, Ring, Written};
 use serde_json::Value;
-
-fn load(file: &str) -> Value {
-    let path = format!("{}/../../tests/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-fn entries<'a>(file: &'a Value, list: &str) -> &'a Vec<Value> {
-    let entries = file[list].as_array().unwrap_or_else(|| panic!("no list {list}"));
-    assert!(!entries.is_empty());
-    entries
-}
-
-fn bytes(entry: &Value) -> Vec<u8> {
-    let hex = entry["hex"].as_str().expect("hex");
-    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).expect("hex")).collect()
-}
+use vectors::{bytes, entries, load};
 
 fn words(bytes: &[u8]) -> Vec<u32> {
     bytes.chunks(4).map(|word| u32::from_le_bytes(word.try_into().expect("whole words"))).collect()

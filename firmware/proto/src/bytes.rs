@@ -59,7 +59,32 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Fills a frame of known size, field by field. What would not fit is left out, which the tests of each frame rule out.
+/// Fills a frame or packet, field by field.
+pub(crate) trait Put: Sized {
+    fn put(self, field: &[u8]) -> Self;
+
+    fn u8(self, value: u8) -> Self {
+        self.put(&[value])
+    }
+
+    fn u16(self, value: u16) -> Self {
+        self.put(&value.to_le_bytes())
+    }
+
+    fn u32(self, value: u32) -> Self {
+        self.put(&value.to_le_bytes())
+    }
+
+    fn u64(self, value: u64) -> Self {
+        self.put(&value.to_le_bytes())
+    }
+
+    fn i64(self, value: i64) -> Self {
+        self.put(&value.to_le_bytes())
+    }
+}
+
+/// A frame of known size, field by field. What would not fit is left out, which the tests of each frame rule out.
 pub struct Frame<const N: usize> {
     bytes: [u8; N],
     used: usize,
@@ -71,42 +96,24 @@ impl<const N: usize> Default for Frame<N> {
     }
 }
 
-impl<const N: usize> Frame<N> {
-    pub fn put(mut self, field: &[u8]) -> Self {
+impl<const N: usize> Put for Frame<N> {
+    fn put(mut self, field: &[u8]) -> Self {
         if let Some(place) = self.bytes.get_mut(self.used..self.used + field.len()) {
             place.copy_from_slice(field);
         }
         self.used += field.len();
         self
     }
+}
 
-    pub fn u8(self, value: u8) -> Self {
-        self.put(&[value])
-    }
-
-    pub fn u16(self, value: u16) -> Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    pub fn u32(self, value: u32) -> Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    pub fn u64(self, value: u64) -> Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    pub fn i64(self, value: i64) -> Self {
-        self.put(&value.to_le_bytes())
-    }
-
+impl<const N: usize> Frame<N> {
     pub fn done(self) -> [u8; N] {
         debug_assert_eq!(self.used, N);
         self.bytes
     }
 }
 
-/// Fills a packet of any size, field by field, into the caller's memory.
+/// A packet of any size in the caller's memory.
 pub(crate) struct Writer<'a> {
     out: &'a mut [u8],
     used: usize,
@@ -122,7 +129,17 @@ impl<'a> Writer<'a> {
         (self.used <= self.out.len()).then_some(self.used)
     }
 
-    pub fn put(mut self, field: &[u8]) -> Self {
+    /// Its length, a u16, and a field.
+    pub fn field(self, field: &[u8]) -> Self {
+        match u16::try_from(field.len()) {
+            Ok(length) => self.u16(length).put(field),
+            Err(_) => Writer { used: usize::MAX, ..self },
+        }
+    }
+}
+
+impl Put for Writer<'_> {
+    fn put(mut self, field: &[u8]) -> Self {
         let end = self.used.saturating_add(field.len());
         match self.out.get_mut(self.used..end) {
             Some(place) => {
@@ -132,29 +149,5 @@ impl<'a> Writer<'a> {
             None => self.used = usize::MAX, // so that nothing behind it fits either
         }
         self
-    }
-
-    pub fn u8(self, value: u8) -> Self {
-        self.put(&[value])
-    }
-
-    pub fn u16(self, value: u16) -> Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    pub fn u32(self, value: u32) -> Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    pub fn u64(self, value: u64) -> Self {
-        self.put(&value.to_le_bytes())
-    }
-
-    /// Its length, a u16, and a field.
-    pub fn field(self, field: &[u8]) -> Self {
-        match u16::try_from(field.len()) {
-            Ok(length) => self.u16(length).put(field),
-            Err(_) => Writer { used: usize::MAX, ..self },
-        }
     }
 }

@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use crate::bytes::{Frame, Needs, Reader};
+use crate::bytes::{Frame, Needs, Put, Reader};
 use crate::Parsed;
 
 pub const MAGIC: &[u8; 17] = b"ARTIQ management\n";

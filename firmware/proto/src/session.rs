@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use crate::bytes::{Frame, Needs, Reader};
+use crate::bytes::{Frame, Needs, Put, Reader};
 use crate::Parsed;
 
 pub const MAGIC: &[u8; 16] = b"CORELOG session\n";

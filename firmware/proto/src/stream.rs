@@ -1,6 +1,6 @@
 //! Frames of a subscription's stream, except the inside of records, which `corelog_log::Record` knows.
 
-use crate::bytes::{Frame as Fields, Needs, Reader};
+use crate::bytes::{Frame as Fields, Needs, Put, Reader};
 use crate::Parsed;
 
 pub const VERSION: u8 = 1;

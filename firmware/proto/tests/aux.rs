@@ -1,22 +1,16 @@
 //! Aux frames and the packets inside calls against the shared vectors.
 
+#[path = "../../testing/vectors.rs"]
+mod vectors;
+
 use corelog_proto::aux::call::{self, Reply, Request, What};
 use corelog_proto::aux::{self, crc32, Error, Packet, Route};
 use corelog_proto::mgmt::Debug;
 use serde_json::{json, Value};
+use vectors::{load, unhex};
 
 fn entries(list: &str) -> Vec<Value> {
-    let path = format!("{}/../../tests/vectors/aux.json", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let entries = file[list].as_array().unwrap_or_else(|| panic!("no list {list}"));
-    assert!(!entries.is_empty());
-    entries.clone()
-}
-
-fn unhex(hex: &Value) -> Vec<u8> {
-    let hex = hex.as_str().expect("hex");
-    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).expect("hex")).collect()
+    vectors::entries(&load("aux.json"), list).clone()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,33 +1,16 @@
 //! Every message against the shared vectors, also when it arrives in pieces.
 
+#[path = "../../testing/vectors.rs"]
+mod vectors;
+
 use corelog_proto::mgmt::{self, Debug, Limits, Request, Subscribe};
 use corelog_proto::session::{self, Bad, Check, Op, Program};
 use corelog_proto::{stream, Parsed};
 use serde_json::{json, Value};
+use vectors::{bytes, entries, load, unhex};
 
 const LIMITS: Limits = Limits { value: 65536, image: 16 << 20 };
 const WAIT: i64 = 960_000_000;
-
-fn load(file: &str) -> Value {
-    let path = format!("{}/../../tests/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-fn entries<'a>(file: &'a Value, list: &str) -> &'a Vec<Value> {
-    let entries = file[list].as_array().unwrap_or_else(|| panic!("no list {list}"));
-    assert!(!entries.is_empty());
-    entries
-}
-
-fn unhex(hex: &Value) -> Vec<u8> {
-    let hex = hex.as_str().expect("hex");
-    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).expect("hex")).collect()
-}
-
-fn bytes(entry: &Value) -> Vec<u8> {
-    unhex(&entry["hex"])
-}
 
 /// Gives a parser every beginning of `bytes`: it must ask for more, and never for more than there will be.
 fn whole<'a, T, E: std::fmt::Debug>(bytes: &'a [u8], parse: impl Fn(&'a [u8]) -> Result<Parsed<T>, E>) -> (T, usize) {

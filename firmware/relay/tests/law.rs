@@ -1,11 +1,12 @@
 //! From a satellite's ring to the subscribers of the core device: delivered + declared lost = produced.
 
+#[path = "../../testing/choices.rs"]
+mod choices;
 mod model;
-mod random;
 
+use choices::Random;
 use model::channel::Faults;
 use model::tree::run;
-use random::Random;
 
 #[test]
 fn every_record_of_every_boot_is_delivered_or_declared_lost_to_every_subscriber() {

@@ -1,11 +1,12 @@
 //! The log's bytes between two boards.
 
+#[path = "../../testing/choices.rs"]
+mod choices;
 mod model;
-mod random;
 
+use choices::Random;
 use model::channel::Faults;
 use model::transport::run;
-use random::Random;
 
 const NONE: Faults = Faults { lost: 0, doubled: 0, reordered: 0 };
 

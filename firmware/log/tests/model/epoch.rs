@@ -5,7 +5,8 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use corelog_log::{open, Cursor, Item, Level, Recovered, Ring, View, MIN_WORDS};
 
 use super::reading::kept;
-use super::{Choices, Model};
+use super::Model;
+use crate::choices::Choices;
 
 /// A board's boots until the choices end; gives the number of operations.
 pub fn boots(choose: &mut impl Choices) -> usize {

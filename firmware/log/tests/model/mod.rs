@@ -13,21 +13,10 @@ pub use epoch::boots;
 use std::fmt;
 
 use self::ready::READY;
+use crate::choices::Choices;
 use corelog_log::{
     Level, Record, Ring, Written, HEADER_BYTES, MAX_BODY, MAX_FRAME_BYTES, MAX_TARGET, REPEAT_WINDOW_US,
 };
-
-/// Where the decisions of a run come from.
-pub trait Choices {
-    /// A number below `limit`, which is not 0.
-    fn below(&mut self, limit: u32) -> u32;
-    fn one_of<T: Copy, const N: usize>(&mut self, of: [T; N]) -> T {
-        of[self.below(N as u32) as usize]
-    }
-
-    /// Whether to stop.
-    fn exhausted(&self) -> bool;
-}
 
 /// What a record must look like to a reader.
 #[derive(Clone, Debug, PartialEq)]

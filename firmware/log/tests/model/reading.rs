@@ -2,7 +2,8 @@
 
 use corelog_log::{Cursor, Item, Level, Loss, View, LOSS_FRAME_BYTES};
 
-use super::{Choices, Model};
+use super::Model;
+use crate::choices::Choices;
 
 /// Numbers of the kept records, from a cursor without memory.
 pub fn kept(view: View<'_>) -> Vec<u64> {

@@ -1,7 +1,7 @@
 //! Packets inside calls and their replies: without padding and CRC.
 
 use super::{Error, MAX_CALL};
-use crate::bytes::{Needs, Reader, Writer};
+use crate::bytes::{Needs, Put, Reader, Writer};
 use crate::mgmt::{Debug, MAX_KEY};
 
 /// Most bytes of data in one [`Request::ConfigWrite`], [`Request::FlashAddData`] or [`Request::ChannelNames`].

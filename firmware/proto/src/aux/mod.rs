@@ -8,7 +8,7 @@ mod crc;
 
 pub use crc::crc32;
 
-use crate::bytes::{Needs, Reader, Writer};
+use crate::bytes::{Needs, Put, Reader, Writer};
 
 /// Longest frame, with its CRC.
 pub const MAX_FRAME: usize = 1024;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Choices;
+use crate::choices::Choices;
 
 /// Chances per thousand.
 #[derive(Clone, Copy, Debug)]

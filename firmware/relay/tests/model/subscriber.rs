@@ -8,7 +8,7 @@ use corelog_proto::stream::{frame, Frame};
 use corelog_proto::Parsed;
 use corelog_relay::{Own, Relay, Stream};
 
-use super::Choices;
+use crate::choices::Choices;
 
 pub const RELAYS: usize = 4;
 

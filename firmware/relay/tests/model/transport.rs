@@ -4,7 +4,7 @@ use corelog_log::MAX_FRAME_BYTES;
 use corelog_relay::{Acked, Receiver, Say, Sender, WINDOW};
 
 use super::channel::{Channel, Faults};
-use super::Choices;
+use crate::choices::Choices;
 
 #[derive(Clone, Debug)]
 enum Up {

@@ -7,7 +7,7 @@ use corelog_relay::{Acked, Assembler, Now, Own, Receiver, Relay, Say, Sender, St
 
 use super::channel::{Channel, Faults};
 use super::subscriber::{text, Subscriber, World};
-use super::Choices;
+use crate::choices::Choices;
 
 const DESTINATION: u8 = 3;
 const CORE: u64 = 1000;
