@@ -111,8 +111,8 @@ impl Pool {
         }
     }
 
-    /// Serves slot `index` until the board restarts: accepts on `port`, lets `serve` have the connection, closes, and so
-    /// on.
+    /// Serves slot `index` until the board restarts: accepts on `port`, lets `serve` have the connection, closes, and
+    /// so on.
     pub async fn run(
         self,
         stack: Stack<'static>,
