@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,8 +24,10 @@ from sipyco.pc_rpc import Client
 
 LINES = 1_500_000
 SENDERS = 4
+DEVICE = "device log with fields into master and store"
 BUDGETS = {name: 300_000.0 for name in (
-    "log into master and store", "log into master, store and log file", "log into master and store, one receiver")}
+    "log into master and store", DEVICE, "log into master, store and log file",
+    "log into master and store, one receiver")}
 LIMIT = 300.0
 READY = "ARTIQ master is now ready.\n"
 
@@ -50,10 +52,20 @@ def master(*options: str) -> Iterator[tuple[str, int]]:
             process.stdout.close()
 
 
-async def send(address: str, lines: int) -> None:
+def plain_line(i: int) -> bytes:
+    return b"worker(3,x.py):INFO:some.module:a message of usual length, number %d\n" % i
+
+
+def device_line(i: int) -> bytes:
+    """As the controller manager sends a core device's record."""
+    return (b"controller(core_log):INFO:firmware.runtime.rtio\x1forigin=0,boot_id=0123456789abcdef,seq=%d,device_us=%d,"
+            b"host_time=1700000000.%06d,core_us=%d.000,uncertainty_ns=0:a message of usual length, number %d\n"
+            % (i, i * 7, i % 1000000, i * 7, i))
+
+
+async def send(address: str, lines: int, line: Callable[[int], bytes] = plain_line) -> None:
     """Over several connections, prepared lines; prints when it begins."""
-    blocks = [b"".join(b"worker(3,x.py):INFO:some.module:a message of usual length, number %d\n" % i
-                       for i in range(start, min(start + 500, lines))) for start in range(0, lines, 500)]
+    blocks = [b"".join(map(line, range(start, min(start + 500, lines)))) for start in range(0, lines, 500)]
 
     async def one(sender: int) -> None:
         _, writer = await asyncio.open_connection(address, 1066)
@@ -66,6 +78,11 @@ async def send(address: str, lines: int) -> None:
 
     print(time.monotonic(), flush=True)
     await asyncio.gather(*(one(sender) for sender in range(SENDERS)))
+
+
+async def send_device(address: str, lines: int) -> None:
+    """The same for a core device's lines."""
+    await send(address, lines, device_line)
 
 
 async def receive(address: str, lines: int) -> None:
@@ -101,10 +118,10 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def flood(address: str, client: Client, lines: int) -> float:
+def flood(address: str, client: Client, lines: int, sender_role: str = "send") -> float:
     """Sends the lines; seconds until all are in the store."""
     number = client.status()["next"] + lines
-    with role("send", address, str(lines)) as sender:
+    with role(sender_role, address, str(lines)) as sender:
         assert sender.stdout is not None
         began = float(sender.stdout.readline())
         while client.status()["next"] < number:
@@ -112,12 +129,12 @@ def flood(address: str, client: Client, lines: int) -> float:
         return time.monotonic() - began
 
 
-def measure(lines: int, *options: str) -> tuple[float, float]:
+def measure(lines: int, *options: str, sender: str = "send") -> tuple[float, float]:
     """Lines per second until all are in the store, and lines per second of the master's processor time."""
     with master(*options) as (address, pid):
         client = Client(address, 3251, "log_store", timeout=60)
         used = cpu(pid)
-        result = lines / flood(address, client, lines), lines / (cpu(pid) - used)
+        result = lines / flood(address, client, lines, sender), lines / (cpu(pid) - used)
         client.close_rpc()
     return result
 
@@ -164,6 +181,7 @@ def figures(lines: int = LINES) -> dict[str, tuple[float, str]]:
     rate, per_cpu = measure(lines)
     found = {"log into master and store": (rate, "lines/s"),
              "log into master and store, per CPU second of the master": (per_cpu, "lines/s")}
+    found[DEVICE] = measure(lines, sender="device")[0], "lines/s"
     found["log into master, store and log file"] = measure(lines, "--log-file", "master.log")[0], "lines/s"
     rate, share = measure_receiver(lines)
     found["log into master and store, one receiver"] = rate, "lines/s"
@@ -178,7 +196,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.role:
         name, address, lines = args.role
-        work = {"send": send, "receive": receive}[name](address, int(lines))
+        work = {"send": send, "device": send_device, "receive": receive}[name](address, int(lines))
         asyncio.run(asyncio.wait_for(work, LIMIT))
         return
     for name, (value, unit) in figures(args.lines).items():

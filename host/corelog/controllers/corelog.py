@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
+from corelog.controllers.fields import Fields
 from corelog.controllers.lines import OWN_NAME, Chunk, LineMaker, process_line, text_chunk
 from corelog.controllers.output import Output
 from corelog.controllers.state import State, as_dicts
@@ -24,18 +25,21 @@ from corelog.wire.mgmt import Identity
 class CoreLog:
     """`await run()` ends only when the output's reader is gone, or cancelled.
 
-    cursors: where to resume, as `state.claim` gave them.
+    cursors: where to resume, as `state.claim` gave them. fields: lines carry them, for readers that know of them.
     """
 
     def __init__(
-        self, device: Device, output: Output, state: State | None = None, cursors: Sequence[Cursor] = ()
+        self, device: Device, output: Output, state: State | None = None, cursors: Sequence[Cursor] = (), *,
+        fields: bool = False,
     ) -> None:
         self._device = device
         self._output = output
         self._state = state
         self._tracker = Tracker()
         self._tracker.restore(cursors)
-        self._maker = LineMaker(cursors)
+        self._axis = TimeAxis()
+        self._fields = Fields(self._axis) if fields else None
+        self._maker = LineMaker(cursors, self._fields)
         self._protocol: str | None = None
         self._connections = 0
         self._texts = 0
@@ -61,13 +65,14 @@ class CoreLog:
         """Raises ReaderGone."""
         follower = Follower(self._device, self._tracker, identified=self._same_board)
         output, maker = self._output, self._maker
-        async with aclosing(in_order(follower.events(), TimeAxis())) as events:
+        async with aclosing(in_order(follower.events(), self._axis)) as events:
             async for event in events:
                 if isinstance(event, Batch):
-                    output.put(maker.feed(event.items))
+                    output.put(maker.feed(event.items, event.arrival))
                 elif isinstance(event, Text):
                     self._texts += len(event.records)
-                    output.put(text_chunk(record, self._device.destination or 0) for record in event.records)
+                    origin = self._device.destination or 0
+                    output.put(text_chunk(record, origin, self._fields) for record in event.records)
                 elif isinstance(event, Up):
                     self._up(event)
                 else:

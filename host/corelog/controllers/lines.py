@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from corelog.controllers.fields import MARK, Fields
 from corelog.wire.cursor import Forgotten
 from corelog.wire.frames import ENCODING_UTF8, FLAG_TRUNCATED, RETAINED_UNKNOWN, Boot, Cursor, Level, Loss, Record
 from corelog.wire.stream import Item, Records
@@ -37,9 +38,9 @@ class Chunk:
 
 def logger_name(target: str, origin: int = 0) -> str:
     """`runtime::rtio_mgt` -> `firmware.runtime.rtio_mgt`, of satellites `firmware.destN.runtime.rtio_mgt`; a name has
-    no colon and no line break."""
+    no colon, no line break, and no fields that are not ours."""
     name = (f"firmware.dest{origin}." if origin else "firmware.") + target.replace("::", ".")
-    return "".join("." if c in ":\n\r" else c for c in name).rstrip(".")
+    return "".join("." if c in f":\n\r{MARK}" else c for c in name).rstrip(".")
 
 
 def process_line(level: int, name: str, message: str) -> bytes:
@@ -104,26 +105,29 @@ def text_message(record: TextRecord) -> str:
     return ("[cut] " if record.cut else "") + ("[undecodable] " if record.undecodable else "") + record.body
 
 
-def text_chunk(record: TextRecord, origin: int = 0) -> Chunk:
+def text_chunk(record: TextRecord, origin: int = 0, fields: Fields | None = None) -> Chunk:
     """A record that came as text."""
     message = text_message(record)
-    return Chunk(process_line(record.level, logger_name(record.target, origin), message), message.count("\n") + 1)
+    name = logger_name(record.target, origin)
+    if fields is not None:
+        name += fields.known(origin=origin, device_us=record.time)
+    return Chunk(process_line(record.level, name, message), message.count("\n") + 1)
 
 
 class _Prefixes(dict[bytes, bytes]):
-    """target -> `LEVEL:firmware.target:` and the mark, for one level, origin and boot; grows with the targets."""
+    """target -> `LEVEL:firmware.target`, for one level and origin; grows with the targets."""
 
     LIMIT = 4096
 
-    def __init__(self, level: int, origin: int, previous: bool) -> None:
+    def __init__(self, level: int, origin: int) -> None:
         super().__init__()
-        self._level, self._origin, self._mark = level, origin, mark(previous)
+        self._level, self._origin = level, origin
 
     def __missing__(self, target: bytes) -> bytes:
         if len(self) >= self.LIMIT:
             self.clear()
         name = logger_name(target.decode(errors="backslashreplace"), self._origin)
-        prefix = process_line(self._level, name, self._mark)[:-1]
+        prefix = process_line(self._level, name, "")[:-2]
         self[target] = prefix
         return prefix
 
@@ -139,11 +143,13 @@ class LineMaker:
     """Feed it the items of a `Tracker`; it gives chunks in order.
 
     Boots: a boot that is new to this LineMaker (`known` holds the ones it starts with) is announced.
+    fields: the names carry them, see there.
     """
 
-    def __init__(self, known: Iterable[Cursor] = ()) -> None:
+    def __init__(self, known: Iterable[Cursor] = (), fields: Fields | None = None) -> None:
+        self._fields = fields
         self._origins = {c.origin: _Origin(c.boot_id, False, c.retained) for c in known}
-        self._prefixes: dict[tuple[int, int, bool], _Prefixes] = {}
+        self._prefixes: dict[tuple[int, int], _Prefixes] = {}
         self._panics: dict[int, int] = {}  # origin -> boot whose panic was said
         self.records = self.lost = 0
 
@@ -151,19 +157,26 @@ class LineMaker:
         """The cursors it started with are void: every boot is new."""
         self._origins.clear()
 
-    def feed(self, items: Iterable[Item | Forgotten]) -> list[Chunk]:
+    def feed(self, items: Iterable[Item | Forgotten], arrival: float | None = None) -> list[Chunk]:
+        """arrival: host time when they came, which no record is later than."""
         chunks: list[Chunk] = []
         for item in items:
             if isinstance(item, Records):
-                self._run(item, chunks)
+                self._run(item, chunks, arrival)
             elif isinstance(item, Loss):
                 self._loss(item, chunks)
             elif isinstance(item, Boot):
                 self._boot(item, chunks)
             elif isinstance(item, Forgotten):
                 # no cursor: it changes with the boot that comes next
-                chunks.append(Chunk(process_line(Level.WARN, own_name(item.origin), forgotten_message(item)), 1))
+                name = self._own_name(item.origin, item.boot_id, item.seq)
+                chunks.append(Chunk(process_line(Level.WARN, name, forgotten_message(item)), 1))
         return chunks
+
+    def _own_name(self, origin: int, boot_id: int, seq: int | None = None) -> str:
+        """Of what is said about a boot, or about what is missing from `seq` on."""
+        fields = self._fields
+        return own_name(origin) + ("" if fields is None else fields.known(origin=origin, boot_id=boot_id, seq=seq))
 
     def _boot(self, boot: Boot, chunks: list[Chunk]) -> None:
         known = self._origins.get(boot.origin)
@@ -173,9 +186,10 @@ class LineMaker:
         if boot.previous and boot.panicked and boot.boot_id != self._panics.get(boot.origin):
             self._panics[boot.origin] = boot.boot_id
             text = f"{where}the device panicked; what it wrote last follows, {identity}"
-            line = process_line(Level.WARN, own_name(boot.origin), text)
+            line = process_line(Level.WARN, self._own_name(boot.origin, boot.boot_id), text)
         elif new and not boot.previous:
-            line = process_line(Level.INFO, own_name(boot.origin), f"{where}device booted, {identity}")
+            name = self._own_name(boot.origin, boot.boot_id)
+            line = process_line(Level.INFO, name, f"{where}device booted, {identity}")
         else:
             return
         chunks.append(Chunk(line, 1, Cursor(boot.origin, boot.boot_id, boot.start_seq, boot.start_retained)))
@@ -185,24 +199,27 @@ class LineMaker:
         self.lost += loss.count
         known = origin.retained != RETAINED_UNKNOWN and loss.exact
         origin.retained = origin.retained + loss.retained if known else RETAINED_UNKNOWN
-        line = process_line(Level.WARN, own_name(loss.origin), loss_message(loss, origin.previous))
+        name = self._own_name(loss.origin, origin.boot_id, loss.seq)
+        line = process_line(Level.WARN, name, loss_message(loss, origin.previous))
         chunks.append(Chunk(line, 1, Cursor(loss.origin, origin.boot_id, loss.seq + loss.count, origin.retained)))
 
-    def _run(self, run: Records, chunks: list[Chunk]) -> None:
+    def _run(self, run: Records, chunks: list[Chunk], arrival: float | None) -> None:
         """The run is of one origin: a Tracker cuts it so."""
         self.records += len(run)
         number = run.only_origin()
         origin = self._origins[number]
         seq = run.seq.tolist()
         after = (run.retained + (run.level <= Level.WARN)).tolist()
+        fields = self._fields
+        told = [""] * len(run) if fields is None else fields.records(run, number, origin.boot_id, arrival)
         blob = None
         special = (run.flags & FLAG_TRUNCATED) | run.repeat | run.damaged | run.encoding
         if not special.any():
-            blob = self._plain(run, number, origin.previous)
+            blob = self._plain(run, number, mark(origin.previous), told)
         if blob is None:  # something in it needs a closer look: record by record
             for i, record in enumerate(run):
                 message = record_message(record, origin.previous)
-                line = process_line(record.level, logger_name(record.target, number), message)
+                line = process_line(record.level, logger_name(record.target, number) + told[i], message)
                 cursor = self._cursor(number, origin, seq[i], None if record.damaged else after[i])
                 chunks.append(Chunk(line, message.count("\n") + 1, cursor))
             return
@@ -230,18 +247,20 @@ class LineMaker:
             origin.retained = after
         return Cursor(number, origin.boot_id, seq + 1, origin.retained)
 
-    def _plain(self, run: Records, origin: int, previous: bool) -> bytes | None:
-        """All lines of a run, one each; None if a message has several lines or is not UTF-8."""
-        prefixes = {level: self._prefix(level, origin, previous) for level in Level}
+    def _plain(self, run: Records, origin: int, before: str, fields: list[str]) -> bytes | None:
+        """All lines of a run, one each, with `before` before the messages; None if one has several lines or is not
+        UTF-8."""
+        prefixes = {level: self._prefix(level, origin) for level in Level}
         data = run.data
         parts: list[bytes] = []
         append = parts.append
         texts = run.starts + 40
         bodies = texts + run.target_length
         ends = bodies + run.body_length
-        rows = zip(run.level.tolist(), texts.tolist(), bodies.tolist(), ends.tolist(), strict=True)
-        for level, text, body, end in rows:
+        rows = zip(run.level.tolist(), texts.tolist(), bodies.tolist(), ends.tolist(), fields, strict=True)
+        for level, text, body, end, more in rows:
             append(prefixes[level][data[text:body]])
+            append(f"{more}:{before}".encode())
             append(data[body:end])
             append(b"\n")
         blob = b"".join(parts)
@@ -254,8 +273,8 @@ class LineMaker:
                 return None
         return blob
 
-    def _prefix(self, level: int, origin: int, previous: bool) -> _Prefixes:
-        key = (level, origin, previous)
+    def _prefix(self, level: int, origin: int) -> _Prefixes:
+        key = (level, origin)
         if key not in self._prefixes:
             self._prefixes[key] = _Prefixes(*key)
         return self._prefixes[key]

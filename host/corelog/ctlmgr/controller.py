@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from corelog.ctlmgr.config import ControllerConfig
-from corelog.ctlmgr.output import Output, Throttle
+from corelog.ctlmgr.output import READS_FIELDS, Output, Throttle
 from corelog.ctlmgr.process import ControllerProcess
 from sipyco.pc_rpc import AsyncioClient
 from sipyco.tools import SimpleSSLConfig
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 RESUME_LINES, RESUME_PID = "CORELOG_RESUME_LINES", "CORELOG_RESUME_PID"
 """Environment of a restarted controller: how many complete lines of its predecessor's standard error were read, and
 that one's process id, so that a controller that reads a stream knows where to go on."""
+LINE_FIELDS = {"CORELOG_LINE_FIELDS": "1"} if READS_FIELDS else {}
+"""Environment that tells a controller that names in its lines may carry fields."""
 
 
 class Controller:
@@ -85,7 +87,7 @@ class Controller:
         environment = dict(config.environment)
         if environment:
             logger.info("(environment overrides: %s)", environment)
-        environment.update(self._resume)
+        environment = {**LINE_FIELDS, **environment, **self._resume}
         self._output = Output(f"controller({config.name})", self._throttle)
         self._process = await ControllerProcess.start(config.command, environment, self._output)
         self._started_at = time.time()

@@ -12,6 +12,9 @@ LINE_MAX = 1 << 20
 LAST_LINE = 200
 CUT = b" [cut: the controller was killed]"
 
+READS_FIELDS = hasattr(LogParser, "feed")
+"""Whether names of records may carry fields: ours understands them, the ecosystem's own does not."""
+
 Throttle = Callable[[], Awaitable[Any]]
 """Awaited between portions of output: returns when the way to the master has room, or soon anyway."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from corelog.controllers.corelog import CoreLog
+from corelog.controllers.fields import wanted
 from corelog.controllers.lines import Chunk, process_line
 from corelog.controllers.output import Output, OwnStream, ReaderGone, is_pipe
 from corelog.controllers.state import State, StateError, default_path
@@ -134,7 +135,7 @@ async def _serve(args: argparse.Namespace, output: Output, state: State | None, 
         controller, work = None, _simulate(args.core_addr, output)
     else:
         device = Device(args.core_addr, args.port_mgmt, args.destination)
-        controller = CoreLog(device, output, state, cursors)
+        controller = CoreLog(device, output, state, cursors, fields=wanted())
         work = controller.run()
     asked = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

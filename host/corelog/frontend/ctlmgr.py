@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from corelog.ctlmgr.manager import ControllerManager, ControllerManagerRPC, MasterLink
 from corelog.ctlmgr.marker import Marker, default_path
+from corelog.ctlmgr.output import READS_FIELDS
 from corelog.frontend import logs, tls
 from corelog.frontend.common import CTLMGR_READY, CommandError, command, port, seconds
 from sipyco import common_args
@@ -48,7 +49,8 @@ async def run(args: argparse.Namespace) -> None:
     ssl = tls.config(args.ssl)
     signals = SignalHandler()
     signals.setup()
-    forwarder = LogForwarder(args.server, args.port_logging, args.retry_master, QUEUE_RECORDS, ssl)
+    known_to_ours = {"fields": True} if READS_FIELDS else {}
+    forwarder = LogForwarder(args.server, args.port_logging, args.retry_master, QUEUE_RECORDS, ssl, **known_to_ours)
     logs.start(args, f"ctlmgr({socket.gethostname()})", forwarder)
     forwarder.start()
     manager = ControllerManager(args.host_filter, getattr(forwarder, "wait_room", _no_wait))

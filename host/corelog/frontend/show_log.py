@@ -14,9 +14,9 @@ from typing import Any
 
 from corelog.coredevice.view import printable
 from corelog.frontend.client_show import log_line
-from corelog.frontend.common import CommandError
+from corelog.frontend.common import CommandError, destination
 from corelog.frontend.master_link import CONTROL, control, token
-from corelog.master.log_lines import LEVELS
+from corelog.master.log_lines import LEVELS, NAMES
 from sipyco.tools import SimpleSSLConfig
 
 PAGE = 2000
@@ -36,16 +36,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--level", type=level, help="at least this level: trace, debug, info, warning, error, critical")
     group.add_argument("--grep", type=pattern, metavar="REGEX", help="those whose source, name or text it is found in")
     group.add_argument("--rid", type=int, help="those of this run, and errors of the core device during it")
+    group.add_argument("--origin", type=destination, metavar="DEST",
+                       help="those of the core device (0) or of the satellite with this DRTIO destination")
     group.add_argument("--number", type=numbers, metavar="FIRST[-LAST]", help="by number, as notices of loss name them")
     group.add_argument("--follow", action="store_true",
                        help="go on with what comes, until Ctrl-C; begins now if there is neither --since nor --number")
+    group.add_argument("--device-time", action="store_true",
+                       help="show when a core device wrote a record, by the clock of this machine's controllers and in "
+                            "seconds of the core device, instead of when it came (which is marked ~)")
     group.add_argument("--json", action="store_true", help="one JSON object per record, with all its fields")
 
 
 def wanted(args: argparse.Namespace) -> bool:
     """Whether an option asks for the stored log."""
     return any(value not in (None, False) for value in (args.since, args.until, args.level, args.grep, args.rid,
-                                                        args.number, args.follow, args.json))
+                                                        args.origin, args.number, args.follow, args.device_time,
+                                                        args.json))
 
 
 def show_stored(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
@@ -92,7 +98,7 @@ class Place:
 
 def show(args: argparse.Namespace, store: Any, place: Place) -> None:
     """Prints what is asked for. `store`: the master's RPC target `log_store`."""
-    line = json_line if args.json else text_line
+    line = json_line if args.json else device_line if args.device_time else text_line
     for record in records(args, store, place):
         if args.grep is None or args.grep.search(search_text(record)):
             try:
@@ -107,7 +113,8 @@ def records(args: argparse.Namespace, store: Any, place: Place) -> Iterator[dict
         place.next = store.status()["next"]
     elif args.number is not None and place.next < (kept := store.status()["first"]):
         raise CommandError(f"the master no longer keeps records before number {kept}")
-    selection = {"since": args.since, "until": args.until, "level": args.level, "rid": args.rid}
+    asked = {"since": args.since, "until": args.until, "level": args.level, "rid": args.rid, "origin": args.origin}
+    selection = {name: value for name, value in asked.items() if value is not None}
     last = place.last
     while last is None or place.next <= last:
         size = PAGE if last is None else min(PAGE, last - place.next + 1)
@@ -124,6 +131,22 @@ def text_line(record: dict[str, Any]) -> str:
     """As the live log is shown."""
     return printable(log_line((record["level"], record["source"], record["time"],
                                f"{record['name']}:{record['message']}")))
+
+
+def device_line(record: dict[str, Any]) -> str:
+    """With device time: that of the core device, of a satellite not tied to it its own."""
+    device_us = record.get("core_us", record.get("device_us"))
+    seconds = f"{device_us / 1e6:14.6f}" if device_us is not None else " " * 14
+    when = _clock(record["time"]) + "~" if (host := record.get("host_time")) is None else _clock(host) + " "
+    return printable(f"{NAMES.get(record['level'], record['level'])} {record['source']} {when}{seconds} "
+                     f"{record['name']}:{record['message']}")
+
+
+def _clock(when: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(when):%m/%d %H:%M:%S.%f}"
+    except (ValueError, OverflowError, OSError):  # a device that gives absurd times
+        return f"{when:.6f}"
 
 
 def json_line(record: dict[str, Any]) -> str:

@@ -55,9 +55,9 @@ class RunMarker(logging.Filter):
 
 
 class LogHandler(logging.Handler):
-    """Passes records, from any thread, to `take(level, source, time, name, message)` in the loop's thread."""
+    """Passes records, from any thread, to `take(level, source, time, name, message, fields)` in the loop's thread."""
 
-    def __init__(self, take: Callable[[int, str, float, str, str], None]) -> None:
+    def __init__(self, take: Callable[[int, str, float, str, str, str], None]) -> None:
         super().__init__()
         self._take = take
         self._loop = asyncio.get_running_loop()
@@ -72,7 +72,8 @@ class LogHandler(logging.Handler):
                 message = f"{message}\n{record.exc_text}"
         except Exception as error:  # noqa: BLE001  arguments are the caller's; logging never raises into it
             message = f"{record.msg!r} cannot be formatted: {error!r}"
-        taken = record.levelno, getattr(record, "source", "master"), record.created, record.name, message
+        taken = (record.levelno, getattr(record, "source", "master"), record.created, record.name, message,
+                 getattr(record, "line_fields", ""))
         if threading.get_ident() == self._thread:
             self._take(*taken)
         else:
@@ -126,6 +127,8 @@ class MasterLog:
         data = log_lines.mark_rids(data, self._rids)
         count = data.count(b"\n")
         self.store.put(now, data, count, log_lines.levels_in(data))
+        if self.displays or self.broadcaster.listening(CHANNEL):
+            data = log_lines.without_fields(data)
         if self.broadcaster.listening(CHANNEL):
             self.broadcaster.broadcast_encoded(CHANNEL, log_lines.to_broadcast(data, now))
         if self.displays:
@@ -133,8 +136,8 @@ class MasterLog:
             for display in self.displays:
                 display.put_lines(lines, count, now)
 
-    def _take(self, level: int, source: str, when: float, name: str, message: str) -> None:
-        self.store.put(when, log_lines.to_lines(level, source, name, message), 1, log_lines.level_bit(level))
+    def _take(self, level: int, source: str, when: float, name: str, message: str, fields: str) -> None:
+        self.store.put(when, log_lines.to_lines(level, source, name, message, fields), 1, log_lines.level_bit(level))
         self.broadcaster.broadcast(CHANNEL, (level, source, when, f"{name}:{message}"))
 
     def loss_entry(self, channel: str, count: int) -> LogEntry | None:

@@ -3,10 +3,15 @@
 Records are network lines as SiPyCo sends them: `source:LEVEL:name:message`, with `LEVEL<N>` for N lines of which the
 others follow as they are. A level without a name is its number. A line `@1700000000.123` before them gives the time
 of the records that follow, in seconds of Unix time.
+
+A name may carry fields, as `sipyco.logs` describes: what a core device says of its record besides, see FIELDS.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import operator
 import re
 from collections.abc import Callable, Iterator
 from json.encoder import encode_basestring_ascii as quote
@@ -17,10 +22,20 @@ NAMES = {number: name for name, number in LEVELS.items()}
 ALL_LEVELS = 1 << len(LEVELS)
 """The bit of `levels` for records whose level has no name; they match whatever is asked for."""
 
+FIELDS: dict[str, Callable[[str], Any]] = {
+    "origin": int, "boot_id": str, "seq": int, "device_us": int, "host_time": float, "core_us": float,
+    "uncertainty_ns": int}
+"""Of a core device's record: destination, boot, number, microseconds since its boot, Unix time of that by the common
+time axis, the same in microseconds of the core device and how far off that may be; each only where it is known."""
+
 _BITS = {name: 1 << i for i, name in enumerate(LEVELS)}
 _MARKS = [(bit, f":{name}:".encode()) for name, bit in _BITS.items()]
-_ORIGIN = re.compile(r"firmware\.(?:dest([0-9]{1,3})(?:\.|$))?")
+_ORIGIN = re.compile(r"firmware(?:\.dest([0-9]{1,3}))?(?:\.|$)")
 _SEQ = re.compile(r"from device seq ([0-9]{1,19})\b")
+_FIELDS = re.compile(r"([^\x1f]*)\x1f([a-z_]+=[!-9;-~]*)")
+_FIELDS_IN_BULK = re.compile(rb"^([^:\n]*:[^:\n]*:[^:\n\x1f]*)\x1f[a-z_]+=[!-9;-~]*(?=:)", re.MULTILINE)
+_ORIGINS_IN_BULK = re.compile(rb":firmware(?:\.dest([0-9]{1,3}))?(?=[.:\x1f])|[\x1f,]origin=([0-9]{1,3})")
+_LAST_ORIGIN = 62
 _WORKER = re.compile(r"worker\(([0-9]{1,18})(?=[,)])")
 _RIDS = re.compile(r"\[RID ([0-9]{1,18}(?:, [0-9]{1,18})*)\]\Z")
 _WORKER_IN_BULK = re.compile(_WORKER.pattern.encode())
@@ -37,18 +52,30 @@ class Record(NamedTuple):
     source: str
     name: str
     message: str
+    said: str = ""  # its fields, as they came
 
     def fields(self) -> dict[str, Any]:
         """What the record says by itself, and what its source, name and message carry: `rids` (of the run it came
-        from, or of those that ran), `origin` (destination of a device's record), `device_seq`."""
-        found: dict[str, Any] = self._asdict()
+        from, or of those that ran), and what there is of FIELDS."""
+        found: dict[str, Any] = dict(zip(self._fields[:-1], self, strict=False))
         if rids := self.rids():
             found["rids"] = rids
-        if origin := _ORIGIN.match(self.name):
-            found["origin"] = int(origin[1] or 0)
+        if (origin := self.origin()) is not None:
+            found["origin"] = origin
             if seq := _SEQ.search(self.message):
-                found["device_seq"] = int(seq[1])
+                found["seq"] = int(seq[1])
+        if self.said:
+            found.update(_known_fields(self.said))
         return found
+
+    def origin(self) -> int | None:
+        """Destination of the device that the record is of; None if of none."""
+        if self.said:
+            for key, value in _known_fields(self.said):
+                if key == "origin":
+                    return int(value)
+        named = _ORIGIN.match(self.name)
+        return int(named[1] or 0) if named else None
 
     def rids(self) -> list[int]:
         """The runs that the record belongs to: its worker's, or those during which a core device error came."""
@@ -59,9 +86,19 @@ class Record(NamedTuple):
         return []
 
 
-def to_lines(level: int, source: str, name: str, message: str) -> bytes:
+def _known_fields(said: str) -> Iterator[tuple[str, Any]]:
+    for part in said.split(","):
+        key, _, value = part.partition("=")
+        if key in FIELDS:
+            with contextlib.suppress(ValueError):
+                yield key, FIELDS[key](value)
+
+
+def to_lines(level: int, source: str, name: str, message: str, fields: str = "") -> bytes:
     """One record as it is kept."""
     source, name = source.translate(_NO_COLON), name.replace("\n", " ")
+    if fields:
+        name += f"\x1f{fields}"
     count = f"<{message.count(chr(10)) + 1}>" if "\n" in message else ""
     text = f"{source}:{NAMES.get(level, level)}{count}:{name}:{message}\n"
     return text.encode(errors="backslashreplace")  # a str may hold what UTF-8 cannot (a lone surrogate)
@@ -90,7 +127,10 @@ def parse(data: bytes, number: int) -> Iterator[Record]:
                 if count:
                     message = "\n".join([message, *(next(lines) for _ in range(int(count[:-1]) - 1))])
                 level = levels[word] if word in levels else int(word)
-            yield Record(number, time, level, source, name, message)
+            said = ""
+            if "\x1f" in name and (split := _FIELDS.fullmatch(name)):
+                name, said = split.groups()
+            yield Record(number, time, level, source, name, message, said)
             number += 1
 
 
@@ -115,6 +155,24 @@ def rids_in(data: bytes) -> set[int]:
     if b" [RID " in data:
         found.update(rid for rids in _RIDS_IN_BULK.findall(data) for rid in rids.split(b", "))
     return {int(rid) for rid in found}
+
+
+def origin_bit(origin: int) -> int:
+    """The bit of a core device (0) or satellite; the highest share one."""
+    return 1 << min(origin, _LAST_ORIGIN)
+
+
+def origins_in(data: bytes) -> int:
+    """The bits of the origins of the records; perhaps of some more, which a message mentions."""
+    if b":firmware" not in data and b"origin=" not in data:
+        return 0
+    found = set(_ORIGINS_IN_BULK.findall(data))
+    return functools.reduce(operator.or_, (origin_bit(int(by_name or by_field or 0)) for by_name, by_field in found), 0)
+
+
+def without_fields(data: bytes) -> bytes:
+    """One-line records without fields."""
+    return _FIELDS_IN_BULK.sub(rb"\1", data) if b"\x1f" in data else data
 
 
 def mark_rids(data: bytes, running: Callable[[], list[int]]) -> bytes:

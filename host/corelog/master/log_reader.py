@@ -30,16 +30,19 @@ class Selection:
     rid: int | None = None
     source: str | None = None
     contains: str | None = None
+    origin: int | None = None
 
     def __post_init__(self) -> None:
         kinds: list[tuple[str, Any]] = [("since", (int, float)), ("until", (int, float)), ("level", int), ("rid", int),
-                                        ("source", str), ("contains", str)]
+                                        ("source", str), ("contains", str), ("origin", int)]
         for name, kind in kinds:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
                 raise ValueError(f"{name} is not of the right type: {value!r}")
         if self.rid is not None and not 0 <= self.rid < 1 << 63:
             raise ValueError(f"no RID: {self.rid}")
+        if self.origin is not None and not 0 <= self.origin < 256:
+            raise ValueError(f"no DRTIO destination: {self.origin}")
 
     def takes(self, record: log_lines.Record) -> bool:
         """Whether a record is wanted."""
@@ -48,7 +51,8 @@ class Selection:
                 and (self.level is None or record.level >= self.level)
                 and (self.source is None or record.source == self.source)
                 and (self.contains is None or self.contains in f"{record.name}:{record.message}")
-                and (self.rid is None or self.rid in record.rids()))
+                and (self.rid is None or self.rid in record.rids())
+                and (self.origin is None or self.origin == record.origin()))
 
     def blocks(self, start: int) -> tuple[str, list[Any]]:
         """Query for the blocks that may hold such records, from number `start` on."""
@@ -56,6 +60,8 @@ class Selection:
         values: list[Any] = [start]
         for condition, value in (("ended >= ?", self.since), ("began <= ?", self.until),
                                  ("first IN (SELECT first FROM rids WHERE rid = ?)", self.rid),
+                                 ("origins & ?",
+                                  None if self.origin is None else log_lines.origin_bit(self.origin)),
                                  ("levels & ?", None if self.level is None else log_lines.level_bits(self.level))):
             if value is not None:
                 conditions.append(condition)
@@ -85,16 +91,19 @@ class LogReader:
 
     async def read(self, start: int = 0, limit: int = 1000, wait: float = 0.0, since: float | None = None,
                    until: float | None = None, level: int | None = None, rid: int | None = None,
-                   source: str | None = None, contains: str | None = None) -> dict[str, Any]:
+                   source: str | None = None, contains: str | None = None, origin: int | None = None) -> dict[str, Any]:
         """A page of at most `limit` records (5000 at most), in order, of number `start` or later.
 
         `since`, `until`: Unix time; `level`: the lowest; `rid`: records of that run, and core device errors during
-        it; `contains`: text in "name:message". `wait`: seconds to wait (60 at most) if there are none yet.
+        it; `contains`: text in "name:message"; `origin`: records of that core device (0) or satellite (its DRTIO
+        destination). `wait`: seconds to wait (60 at most) if there are none yet.
 
-        Returns "records", each a dict of number, time, level, source, name, message and what these carry: rids,
-        origin, device_seq; "next", the `start` of the next page; "end", whether that is all there is at present.
+        Returns "records", each a dict of number, time (of arrival), level, source, name, message, and where there are
+        such: rids; of a core device's record origin, boot_id, seq, device_us (microseconds since its boot), host_time
+        (Unix time of that), core_us (the same in the core device's time) and uncertainty_ns of it; "next", the `start`
+        of the next page; "end", whether that is all there is at present.
         """
-        selection = Selection(since, until, level, rid, source, contains)
+        selection = Selection(since, until, level, rid, source, contains, origin)
         start, limit = max(0, int(start)), max(1, min(int(limit), MOST_RECORDS))
         deadline = asyncio.get_running_loop().time() + (min(wait, LONGEST_WAIT) if wait > 0 else 0.0)
         while True:

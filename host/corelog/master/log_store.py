@@ -5,7 +5,8 @@ committed survives the end of the process, however it comes; the system going do
 written itself. Of a master that was killed at most the last COMMIT_INTERVAL is missing, which its successor says.
 
 Tables: `blocks`, of records with successive numbers, the newest at most TAIL bytes and growing, the others packed.
-`levels` and `rids` may name more than is in a block, never less. `state`: whether a master uses the file.
+`levels`, `origins` and `rids` may name more than is in a block, never less; a file of before there were origins is
+given them, as unknown. `state`: whether a master uses the file.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ NUMBERS_APART = 1_000_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS blocks (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, began REAL NOT NULL,
                                    ended REAL NOT NULL, levels INTEGER NOT NULL, packed INTEGER NOT NULL,
-                                   data BLOB NOT NULL);
+                                   data BLOB NOT NULL, origins INTEGER NOT NULL DEFAULT -1);
 CREATE TABLE IF NOT EXISTS rids (rid INTEGER, first INTEGER, PRIMARY KEY (rid, first)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (in_use INTEGER NOT NULL);
 """
@@ -63,6 +64,7 @@ class _Block:
     began: float = float("inf")
     ended: float = float("-inf")
     levels: int = 0
+    origins: int = 0
     rids: set[int] = field(default_factory=set)
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -76,12 +78,13 @@ class _Block:
         self.count += lines.records
         self.began, self.ended = min(self.began, lines.time), max(self.ended, lines.time)
         self.levels |= lines.levels
+        self.origins |= log_lines.origins_in(lines.data)
         self.rids |= log_lines.rids_in(lines.data)
         self.size += len(lines.data)
 
     def copy(self) -> _Block:
-        return _Block(self.first, self.count, self.began, self.ended, self.levels, set(self.rids),
-                      [b"".join(self.parts)], self.size, self.time)
+        return _Block(self.first, self.count, self.began, self.ended, self.levels, self.origins,
+                      set(self.rids),                      [b"".join(self.parts)], self.size, self.time)
 
 
 def connect(path: str, *, read_only: bool = False) -> sqlite3.Connection:
@@ -143,6 +146,8 @@ class LogStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA journal_size_limit = 4194304")
             connection.executescript(_SCHEMA)
+            if "origins" not in [column[1] for column in connection.execute("PRAGMA table_info(blocks)")]:
+                connection.execute("ALTER TABLE blocks ADD COLUMN origins INTEGER NOT NULL DEFAULT -1")
         except BaseException:
             connection.close()
             raise
@@ -249,9 +254,9 @@ class LogStore:
         try:
             for block in blocks:
                 data, packed = b"".join(block.parts), block.size >= TAIL
-                run("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?)",
+                run("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (block.first, block.count, block.began, block.ended, block.levels, packed,
-                     zlib.compress(data, 1) if packed else data))
+                     zlib.compress(data, 1) if packed else data, block.origins))
                 self._connection.executemany("INSERT OR IGNORE INTO rids VALUES (?, ?)",
                                              [(rid, block.first) for rid in block.rids])
             self._delete_oldest()

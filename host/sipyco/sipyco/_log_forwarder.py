@@ -11,17 +11,20 @@ from collections import deque
 from typing import Any
 
 from sipyco import keepalive
-from sipyco._log_lines import MultilineFormatter
+from sipyco._log_lines import FIELDS, MultilineFormatter, without_fields
 from sipyco.tools import SimpleSSLConfig, TaskObject
 
 logger = logging.getLogger("sipyco.logs")
 
-_BANNER = b"ARTIQ logging\n"
+BANNER = b"ARTIQ logging\n"
+FIELDS_BANNER = b"ARTIQ logging, fields\n"
+"""Asks for a connection that carries fields; a server that takes them answers with the same."""
 _BATCH = 128
 _LINE_LIMIT = 1024 * 1024  # servers of the original library end the connection at a line of 4 MiB
 _PAUSE_BYTES = 256 * 1024
 _STALL_BYTES = 1024 * 1024
 _CONNECT_DEADLINE = 10.0
+_ANSWER_DEADLINE = 10.0
 _CLOSE_DEADLINE = 1.0
 _SOURCE_CHARACTERS = str.maketrans({":": "_", "\n": "_", "\r": "_"})
 _TCP_INFO_ACKED = slice(120, 128)  # tcpi_bytes_acked of Linux's struct tcp_info
@@ -85,16 +88,19 @@ class LogForwarder(logging.Handler, TaskObject):
     records that had not arrived are sent again.
 
     `stop` sends what waits if the connection takes it within a second.
+
+    `fields`: send the fields of records, those with `line_fields`, to servers that take them.
     """
 
     def __init__(self, host: str, port: int, reconnect_timer: float = 5.0, queue_size: int = 1000,
-                 ssl_config: SimpleSSLConfig | None = None, **kw: Any) -> None:
+                 ssl_config: SimpleSSLConfig | None = None, *, fields: bool = False, **kw: Any) -> None:
         logging.Handler.__init__(self, **kw)
         self.host = host
         self.port = port
         self.reconnect_timer = reconnect_timer
         self.queue_size = queue_size
         self.ssl_config = ssl_config
+        self.fields = fields
         self.default_source = os.path.basename(sys.argv[0] or "python")
         self.lost = 0
         self.setFormatter(MultilineFormatter())
@@ -106,6 +112,7 @@ class LogForwarder(logging.Handler, TaskObject):
         self._loop_thread: int | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._in_flight: _InFlight | None = None
+        self._takes_fields = False
         self._scheduled = False
         self._flushing = False
         self._stalled = False
@@ -149,6 +156,9 @@ class LogForwarder(logging.Handler, TaskObject):
             text = self.format(record)
         except Exception as error:  # noqa: BLE001  the arguments and their __str__ are anyone's
             text = f"{record.levelname}:{record.name}:{record.msg!r} [cannot be formatted: {error!r}]"
+        if self.fields and (fields := record.__dict__.get("line_fields")):
+            level, name, message = text.partition(f":{record.name}:")
+            text = f"{level}:{record.name}{FIELDS}{fields}:{message}" if name else text
         data = f"{self._source_of(record)}:{text}\n".encode("utf-8", "backslashreplace")
         return data if len(data) <= _LINE_LIMIT else _break_long_lines(data)
 
@@ -174,6 +184,8 @@ class LogForwarder(logging.Handler, TaskObject):
             records, self._queue = list(self._queue), deque()
         if not records:
             return
+        if self.fields and not self._takes_fields:
+            records = [without_fields(record) for record in records]
         self._flushing = True  # asyncio may log in here
         try:
             data = b"".join(records)
@@ -203,9 +215,7 @@ class LogForwarder(logging.Handler, TaskObject):
         try:
             while True:
                 try:
-                    context = None if self.ssl_config is None else self.ssl_config.create_client_context()
-                    reader, writer = await asyncio.wait_for(
-                        keepalive.async_open_connection(self.host, self.port, ssl=context), _CONNECT_DEADLINE)
+                    reader, writer = await self._connect()
                 except (OSError, TimeoutError) as error:
                     if reachable:
                         logger.warning("log server at %s:%s cannot be reached: %s; trying again every %s s",
@@ -218,11 +228,36 @@ class LogForwarder(logging.Handler, TaskObject):
         finally:
             self._loop_thread = None
 
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        context = None if self.ssl_config is None else self.ssl_config.create_client_context()
+        return await asyncio.wait_for(
+            keepalive.async_open_connection(self.host, self.port, ssl=context), _CONNECT_DEADLINE)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection whose server has agreed to fields, or else one over which nothing was sent yet."""
+        self._takes_fields = False
+        if self.fields:
+            reader, writer = await self._open()
+            try:
+                writer.write(FIELDS_BANNER)
+                async with asyncio.timeout(_ANSWER_DEADLINE):
+                    self._takes_fields = await reader.readline() == FIELDS_BANNER
+            except (OSError, TimeoutError, ValueError):
+                pass
+            finally:
+                if not self._takes_fields:
+                    await _close(writer)
+            if self._takes_fields:
+                return reader, writer
+            logger.info("the log server at %s:%s takes no fields of records", self.host, self.port)
+        return await self._open()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        in_flight = _InFlight(writer)
+        in_flight = _InFlight(writer)  # a banner that was answered has arrived
         writer.transport.set_write_buffer_limits(high=_PAUSE_BYTES)
-        writer.write(_BANNER)
-        in_flight.wrote(len(_BANNER), [])
+        if not self._takes_fields:
+            writer.write(BANNER)
+            in_flight.wrote(len(BANNER), [])
         self._writer, self._in_flight, self._stalled = writer, in_flight, False
         self._stall_begins.clear()
         self._flush()

@@ -3,9 +3,13 @@
 Process line: ``LEVEL:name:message``, or for a message of N > 1 lines ``LEVEL<N>:name:first line`` and N - 1 raw lines.
 Network line: ``source:`` and a process line; its continuation lines carry no source.
 Any other line is a record of level INFO and name ``print``.
+
+A name may carry *fields*, which say more about its record, between programs that know of them: ``name``, the character
+U+001F and ``key=value,key=value``. A record has that text in its attribute ``line_fields``, and its name without it.
 """
 
 import logging
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +30,24 @@ MAX_EXTRA_LINES = 65536
 MAX_RECORD = 4 * 1024 * 1024
 """Longest multi-line record, in characters; a longer one is delivered in pieces."""
 
+FIELDS = "\x1f"
+"""What begins the fields of a name."""
+
 _logger = logging.getLogger("fwd")
+_WITH_FIELDS = re.compile(rf"([^{FIELDS}]*){FIELDS}([a-z_]+=[!-9;-~]*)")
+_LINE_WITH_FIELDS = re.compile(rb"([^:\n]*:[^:\n]*:[^:\n\x1f]*)\x1f[a-z_]+=[!-9;-~]*(?=:)")
+
+
+def split_fields(name: str) -> tuple[str, str]:
+    """A name without its fields, and these; "" if it has none."""
+    found = _WITH_FIELDS.fullmatch(name)
+    return (found[1], found[2]) if found else (name, "")
+
+
+def without_fields(line: bytes) -> bytes:
+    """A record as network lines, without fields."""
+    found = _LINE_WITH_FIELDS.match(line)
+    return found[1] + line[found.end():] if found else line
 
 
 class MultilineFormatter(logging.Formatter):
@@ -100,12 +121,17 @@ class RecordSink:
         """Log one record. `begin` must have been called in this turn of the event loop."""
         if not _logger.isEnabledFor(level):
             return
+        extra = {"source": source}
+        if FIELDS in name:
+            name, fields = split_fields(name)
+            if fields:
+                extra["line_fields"] = fields
         if self._handlers is None:
-            log_with_name(name, level, message, extra={"source": source})
+            log_with_name(name, level, message, extra=extra)
             return
         record = logging.LogRecord.__new__(logging.LogRecord)
         record.__dict__.update(self._template, name=name, msg=message, levelno=level,
-                               levelname=logging.getLevelName(level), source=source)
+                               levelname=logging.getLevelName(level), **extra)
         for handler_level, handle in self._handlers:
             if level >= handler_level:
                 handle(record)

@@ -2,7 +2,10 @@
 
 Programs print them as *process lines* (`MultilineFormatter`), which whoever started the program reads (`LogParser`)
 and sends over the network as *network lines* (`LogForwarder`) to a `Server`. See `_log_lines` for both syntaxes.
-A record keeps where it came from in its attribute `source`.
+A record keeps where it came from in its attribute `source`, and fields that its line carried in `line_fields`.
+
+The network does not carry fields unless both ends want it: a `LogForwarder` with `fields` asks for it by its banner,
+which a `Server` of this package echoes. Others close the connection, and get the usual banner over the next.
 """
 
 import asyncio
@@ -11,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sipyco._log_assembly import FormatError, RecordAssembler
-from sipyco._log_forwarder import LogForwarder
+from sipyco._log_forwarder import BANNER, FIELDS_BANNER, LogForwarder
 from sipyco._log_lines import MultilineFormatter, log_with_name, parse_log_message
 from sipyco._streams import READ_SIZE
 from sipyco.tools import AsyncioServer, read_first_line
@@ -23,7 +26,6 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_BANNER = b"ARTIQ logging\n"
 _PARSER_READ_SIZE = 64 * 1024
 
 
@@ -103,7 +105,10 @@ class Server(AsyncioServer):
         self.throttle = throttle
 
     async def _handle_connection_cr(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if await read_first_line(reader) != _BANNER:
+        banner = await read_first_line(reader)
+        if banner == FIELDS_BANNER:
+            writer.write(FIELDS_BANNER)
+        elif banner != BANNER:
             return
         assembler = RecordAssembler(None, self.bulk)
         try:

@@ -9,7 +9,7 @@ from corelog.master.log_lines import LEVELS, Record
 from sipyco import pyon
 
 TEXTS = ["", "plain", "a: b: c", "two\nlines", "\n", "trailing\n", "@1.5", "@1.5\n@2", "é\u2028\U0001f600", "\r",
-         "\x00", "src:ERROR:n:m", "x\nsrc:ERROR<9>:n:m\ny", '"quoted" \\n', "\udc80"]
+         "\x00", "src:ERROR:n:m", "s:INFO:n\x1fseq=7:m", "x\nsrc:ERROR<9>:n:m\ny", '"quoted" \\n', "\udc80"]
 
 
 def test_whatever_a_record_holds_comes_back_from_what_is_kept() -> None:
@@ -26,8 +26,9 @@ def test_whatever_a_record_holds_comes_back_from_what_is_kept() -> None:
         level = choose.choice([*LEVELS.values(), 25, 0, 99])
         source, name = choose.choice(["s", "", "worker(3,x.py)", "@2.5"]), choose.choice(["a.b", "", "ü"])
         message = choose.choice(TEXTS) + choose.choice(TEXTS)
-        data += log_lines.to_lines(level, source, name, message)
-        expected.append(Record(number, when, level, source, name, message.replace("\udc80", "\\udc80")))
+        fields = choose.choice(["", "", "seq=1", "origin=3,seq=2,x="])
+        data += log_lines.to_lines(level, source, name, message, fields)
+        expected.append(Record(number, when, level, source, name, message.replace("\udc80", "\\udc80"), fields))
     assert list(log_lines.parse(data, 7)) == expected
 
 
@@ -42,7 +43,7 @@ def test_name_and_source_that_would_break_the_line_are_changed() -> None:
     ("controller(core_log)", "firmware.runtime.rtio_mgt", "busy [RID 3, 15]", {"rids": [3, 15], "origin": 0}),
     ("controller(core_log)", "firmware.dest4.satman", "m", {"origin": 4}),
     ("controller(core_log)", "firmware.dest4.corelog", "9 records lost (0 errors or warnings) from device seq 77",
-     {"origin": 4, "device_seq": 77}),
+     {"origin": 4, "seq": 77}),
     ("x", "y", "says [RID 3]", {}),
 ])
 def test_fields_are_those_that_source_name_and_text_carry(
@@ -50,6 +51,38 @@ def test_fields_are_those_that_source_name_and_text_carry(
     record = Record(1, 2.5, 20, source, name, message)
     assert record.fields() == {"number": 1, "time": 2.5, "level": 20, "source": source, "name": name,
                                "message": message} | more
+
+
+def test_fields_that_came_with_a_record_are_given_as_what_they_are() -> None:
+    said = ("origin=3,boot_id=00000000000000ff,seq=12,device_us=34,host_time=1700000000.250000,core_us=56.500,"
+            "uncertainty_ns=78,unknown=1,seq=x")
+    record = Record(1, 2.5, 20, "s", "firmware.dest5.x", "m", said)
+    assert record.fields() == {
+        "number": 1, "time": 2.5, "level": 20, "source": "s", "name": "firmware.dest5.x", "message": "m", "origin": 3,
+        "boot_id": "00000000000000ff", "seq": 12, "device_us": 34, "host_time": 1700000000.25, "core_us": 56.5,
+        "uncertainty_ns": 78}
+
+
+def test_lines_without_fields_are_those_before_they_were_added() -> None:
+    rows = [(name, message) for name in ("a", "", "firmware.x", "\x1f", "a\x1fB=1")
+            for message in ("m", "", "a:b\x1fc=d:e", "\x1fc=d:")]
+    plain = "".join(f"s:INFO:{name}:{message}\n" for name, message in rows).encode()
+    assert log_lines.without_fields(plain) == plain
+    data = b"".join(log_lines.to_lines(20, "s", name, message, "" if "\x1f" in name else "seq=1,x=y")
+                    for name, message in rows)
+    assert data != plain and log_lines.without_fields(data) == plain
+
+
+def test_origins_of_lines_are_never_fewer_than_those_of_the_records() -> None:
+    names = ["firmware", "firmware.x", "firmware.dest5", "firmware.dest5.x", "firmware.dest5x", "firmwares", "other",
+             "firmware.dest200.y", "firmware.dest999.y"]
+    for name in names:
+        for fields in ("", "origin=9,seq=1", "origin=0", "seq=1,origin=7"):
+            data = log_lines.to_lines(20, "s", name, "two\nlines", fields)
+            record, = log_lines.parse(data, 0)
+            origin, bits = record.origin(), log_lines.origins_in(data)
+            assert origin is None or bits & log_lines.origin_bit(origin), (name, fields)
+    assert log_lines.origins_in(log_lines.to_lines(20, "s", "other", "m")) == 0
 
 
 def test_broadcast_of_many_is_what_pyon_makes_of_each() -> None:

@@ -33,8 +33,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_store, "RETRY_INTERVAL", 0.01)
 
 
-def put(store: LogStore, level: int, source: str, name: str, message: str, when: float = 1.5) -> int:
-    return store.put(when, log_lines.to_lines(level, source, name, message), 1, log_lines.level_bit(level))
+def put(store: LogStore, level: int, source: str, name: str, message: str, when: float = 1.5, fields: str = "") -> int:
+    return store.put(when, log_lines.to_lines(level, source, name, message, fields), 1, log_lines.level_bit(level))
 
 
 def until(condition: Any) -> None:
@@ -76,13 +76,14 @@ def test_every_selection_gives_what_a_naive_search_gives(path: str, monkeypatch:
         if choose.random() < 0.5:
             source, level = choose.choice(["worker(1,a)", "worker(2,b)", "x"]), choose.choice([5, 20, 40, 25])
             message = choose.choice(["one", "two\nlines", "worker(7,z) :ERROR: [RID 9]\n"])
-            number = put(store, level, source, "n", message, when)
-            rows = [(level, source, "n", message)]
+            said = choose.choice(["", "", "origin=0,seq=1,device_us=2", "origin=200,seq=7"])
+            number = put(store, level, source, "n", message, when, said)
+            rows = [(level, source, "n", message, said)]
         else:
             rows = [(choose.choice([10, 20, 30, 50]), choose.choice(["worker(2,b)", "core"]),
-                     choose.choice(["m", "firmware.dest3.x"]), choose.choice(["plain", "busy [RID 1, 4]"]))
+                     choose.choice(["m", "firmware.dest3.x"]), choose.choice(["plain", "busy [RID 1, 4]"]), "")
                     for _ in range(choose.randrange(1, 30))]
-            data = "".join(f"{s}:{log_lines.NAMES[v]}:{n}:{m}\n" for v, s, n, m in rows).encode()
+            data = "".join(f"{s}:{log_lines.NAMES[v]}:{n}:{m}\n" for v, s, n, m, _ in rows).encode()
             number = store.put(when, data, len(rows), log_lines.levels_in(data))
         kept += [log_lines.Record(number + i, when, *row).fields() for i, row in enumerate(rows)]
         if choose.random() < 0.05:
@@ -93,17 +94,45 @@ def test_every_selection_gives_what_a_naive_search_gives(path: str, monkeypatch:
         selection: dict[str, Any] = {"limit": choose.choice([1, 10, 5000])}
         for name, value in (("since", choose.uniform(995, when)), ("until", choose.uniform(995, when)),
                             ("level", choose.choice([0, 15, 30, 50])), ("rid", choose.choice([1, 2, 4, 7, 9])),
-                            ("source", "core"), ("contains", "line")):
+                            ("source", "core"), ("contains", "line"), ("origin", choose.choice([0, 3, 200, 77]))):
             if choose.random() < 0.3:
                 selection[name] = value
         expected = [record for record in kept
                     if record["time"] >= selection.get("since", 0) and record["time"] <= selection.get("until", 1e99)
                     and record["level"] >= selection.get("level", 0)
                     and ("rid" not in selection or selection["rid"] in record.get("rids", []))
+                    and ("origin" not in selection or record.get("origin") == selection["origin"])
                     and record["source"] == selection.get("source", record["source"])
                     and selection.get("contains", "") in f"{record['name']}:{record['message']}"]
         assert everything(store, **selection) == expected, selection
     store.stop()
+
+
+OLD_SCHEMA = """
+CREATE TABLE blocks (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, began REAL NOT NULL, ended REAL NOT NULL,
+                     levels INTEGER NOT NULL, packed INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE rids (rid INTEGER, first INTEGER, PRIMARY KEY (rid, first)) WITHOUT ROWID;
+CREATE TABLE state (in_use INTEGER NOT NULL);
+"""
+
+
+def test_file_of_a_master_that_knew_no_origins_is_taken_over(path: str) -> None:
+    old = sqlite3.connect(path)
+    old.executescript(OLD_SCHEMA)
+    data = b"@1.5\nc:INFO:firmware.dest3.x:old\nc:INFO:n:other\n"
+    old.execute("INSERT INTO blocks VALUES (0, 2, 1.5, 1.5, ?, 0, ?)", (log_lines.levels_in(data), data))
+    old.commit()
+    old.close()
+    for life in range(2):  # taken over once, and then as it is
+        store = LogStore(path, LIMIT)
+        store.start()
+        put(store, 20, "c", "firmware.dest3.x", f"life {life}", 2.5, f"origin=3,seq={life}")
+        until(lambda kept=store: kept.committed == kept.next)
+        found = everything(store, origin=3)
+        assert [record["message"] for record in found] == ["old", *(f"life {i}" for i in range(life + 1))]
+        assert [record.get("seq") for record in found[1:]] == list(range(life + 1))
+        assert everything(store, origin=4) == []
+        store.stop()
 
 
 def test_numbers_go_on_after_a_restart(path: str) -> None:
