@@ -17,6 +17,7 @@ from typing import Any
 
 from corelog.boards.description import Description, DescriptionError
 
+from ..bootloader import headers
 from ..rtio.cri import FINE_BITS
 from ..soc import generated
 from .variants import TargetError, builtin, described
@@ -68,6 +69,7 @@ def write(soc: Any, build_dir: Path) -> None:
         "rtio_mu_fs": 10**15 // (int(soc.clk_freq) * mu_per_coarse),
     }
     generated.write(soc, build_dir / "generated", extra)
+    headers.write(soc, build_dir / "software/include")
 
 
 def run_vivado(vivado: str, gateware: Path) -> None:

@@ -1,0 +1,35 @@
+"""What LiteX's BIOS has to know about a SoC, as the C headers and the linker's memory map that it includes."""
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+from litedram.init import get_sdram_phy_c_header
+from litex.soc.integration import export
+
+# Only of these the BIOS sees registers. With others it would do more than start the board: boot from whoever answers
+# on the network, or change the clock of the flash that it runs from.
+MODULES = ("ddrphy", "sdram", "timer0", "uart")
+MEMORIES = ("main_ram", "rom", "sram")
+
+
+def write(soc: Any, directory: Path) -> None:
+    """Write ``generated/*`` of the finalized ``soc`` into ``directory``."""
+    registers = {name: soc.csr.regions[name] for name in MODULES}
+    memories = {name: soc.bus.regions[name] for name in MEMORIES}
+    settings = soc.sdram.controller.settings
+    texts = {
+        "csr.h": export.get_csr_header(registers, soc.constants, soc.bus.regions["csr"].origin),
+        "soc.h": export.get_soc_header(soc.constants),
+        "mem.h": export.get_mem_header(memories),
+        "regions.ld": export.get_linker_regions(memories),
+        "output_format.ld": export.get_linker_output_format(soc.cpu),
+        "sdram_phy.h": get_sdram_phy_c_header(settings.phy, settings.timing, settings.geom),
+        "git.h": f'#define LITEX_GIT_SHA1 "release {importlib.metadata.version("litex")}"\n',
+    }
+    generated = directory / "generated"
+    generated.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        # Without LiteX's banner, which has the time in it: the same gateware gives the same files.
+        lines = [line for line in text.splitlines(keepends=True) if not line.startswith("//")]
+        (generated / name).write_text("".join(lines))
