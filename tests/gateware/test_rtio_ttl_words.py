@@ -62,7 +62,7 @@ def finder(latency: int) -> Player:
 
 
 def check(player: Player, latency: int, words: list[int], commands: list[Command]) -> int:
-    """Plays words of coarse times 0, 1, ... and commands; at most one command in a coarse cycle, none in 0; low before."""
+    """Plays words of coarse times 0, 1, ... and commands; at most one command a coarse cycle, none in 0; low before."""
     rows = [{"word": word} for word in [0] * latency + words]
     rows += [{"word": 0xFF * (words[-1] >> COARSE - 1)} for _ in range(3)]
     by_cycle = {command.time // COARSE - 1: command for command in commands}

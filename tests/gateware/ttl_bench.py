@@ -1,4 +1,4 @@
-"""Boards' TTL channels from RTIO core to pads, in the Verilog that is emitted for them, in a program that plays scripts.
+"""Boards' TTL channels from RTIO core to pads, in the Verilog emitted for them, in a program that plays scripts.
 
 I/O primitives are support/primitives_7series.v. Pads have the numbers of their channels. A script has a command a line;
 times are mus from the base on:
@@ -93,36 +93,35 @@ def program(name: str) -> Path:
 
 @dataclass
 class Result:
-    """What happened in a stretch of a script, in order: (time, p, n) by pad, (time, data) by channel, statuses of
-    reads without an event, refused submissions."""
+    """What happened in a stretch of a script, in order: changes of pads' pins, (time, p, n), and of their p alone,
+    (time, level); (time, data) of input events by channel; statuses of reads without an event; refused submissions."""
 
     pads: dict[int, list[tuple[int, int, int]]] = field(default_factory=dict)
+    levels: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     events: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     no_events: list[int] = field(default_factory=list)
     refused: list[tuple[int, ...]] = field(default_factory=list)
-
-    def levels(self, pad: int) -> list[tuple[int, int]]:
-        """(time, level) of the changes of a pad's p."""
-        found: list[tuple[int, int]] = []
-        for time, p, _ in self.pads.get(pad, []):
-            if not found or found[-1][1] != p:
-                found.append((time, p))
-        return found
 
 
 def play(board: str, lines: Iterable[str]) -> list[Result]:
     """Results of a script, split at its T commands."""
     results, now = [], Result()
+    level: dict[int, int] = {}
     for line in verilated.run(program(board), "\n".join([*lines, "T", ""])).splitlines():
         code, *words = line.split()
         values = tuple(map(int, words))
         if code == "p":
-            now.pads.setdefault(values[0], []).append(values[1:4])  # type: ignore[arg-type]
+            pad, time, p, n = values
+            now.pads.setdefault(pad, []).append((time, p, n))
+            if level.get(pad, 0) != p:
+                level[pad] = p
+                now.levels.setdefault(pad, []).append((time, p))
         elif code == "i":
-            if values[1] == 0:
-                now.events.setdefault(values[0], []).append(values[2:4])  # type: ignore[arg-type]
+            channel, status, time, data = values
+            if status == 0:
+                now.events.setdefault(channel, []).append((time, data))
             else:
-                now.no_events.append(values[1])
+                now.no_events.append(status)
         elif code == "s":
             now.refused.append(values)
         elif code == "t":

@@ -16,17 +16,19 @@ module OSERDESE2 #(
 
     reg [7:0] taken = 0, current = 0;
     reg [1:0] pair = 0;
-    reg high = 0, low = 0, reset = 1;
-    always @(posedge CLKDIV) reset <= RST;
-    always @(posedge CLKDIV) taken <= RST ? 8'd0 : {D8, D7, D6, D5, D4, D3, D2, D1};
+    reg second = 0, reset = 1;
+    // Their difference is the output, so that it is registered at both edges of CLK.
+    reg risen = 0, fallen = 0;
+    always @(posedge CLKDIV) {reset, taken} <= {RST, D8, D7, D6, D5, D4, D3, D2, D1};
     always @(posedge CLK) begin
         // Reset ends with CLKDIV, whose edge is that of pair 0.
         pair <= reset ? 2'd1 : pair + 2'd1;
-        if (pair == 0) {current, low, high} <= {taken, taken[1:0]};
-        else {low, high} <= {current[{pair, 1'b1}], current[{pair, 1'b0}]};
-        if (reset) {current, low, high} <= 0;
+        if (pair == 0) current <= taken;
+        second <= ~reset & (pair == 0 ? taken[1] : current[{pair, 1'b1}]);
+        risen <= fallen ^ (~reset & (pair == 0 ? taken[0] : current[{pair, 1'b0}]));
     end
-    assign OQ = OCE & (CLK ? high : low);
+    always @(negedge CLK) fallen <= risen ^ second;
+    assign OQ = OCE & (risen ^ fallen);
     assign TQ = T1 | ~TCE;
 endmodule
 

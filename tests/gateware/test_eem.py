@@ -1,0 +1,143 @@
+"""Channels of system descriptions: gateware and device database agree, and every pad is the one of the card."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litex.build.generic_platform import GenericPlatform, IOStandard, Pins
+from litex.build.xilinx import XilinxPlatform
+from migen import ClockDomain, Module
+from migen.build.platforms import kc705
+from migen.build.platforms.sinara import kasli
+
+from corelog.boards.description import Description, load, parse
+from corelog.frontend.ddb_template import main as ddb_template
+from corelog_gateware.eem import eem_io, eem_phys
+from corelog_gateware.rtio import Channel, RTIOCore
+from corelog_gateware.rtio.phy import ttl, ttl_serdes
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "boards"
+FILES = sorted(EXAMPLES.glob("*.json"))
+CONNECTORS = {name: pins for name, pins in kasli._connectors_eem + kasli._connectors_eem2}
+LEDS = {"kasli": kasli._io_v2_0, "kc705": kc705._io}
+CLASSES = {"TTLOut": (ttl_serdes.Output, ttl.Output), "TTLInOut": (ttl_serdes.InOut,)}
+
+
+def full_kasli() -> dict[str, Any]:
+    """A card at every connector, in an order that is not theirs, in all combinations of directions."""
+    ways = ("input", "output")
+    return {
+        "target": "kasli", "hw_rev": "v2.0", "variant": "full", "base": "standalone",
+        "peripherals": [
+            {"type": "dio", "ports": [5 * n % 12], "bank_direction_low": ways[n % 2],
+             "bank_direction_high": ways[n // 2 % 2]}
+            for n in range(12)
+        ],
+    }  # fmt: skip
+
+
+def platform(description: Description) -> GenericPlatform:
+    """Migen's pins of the board, and its connectors, in a platform of LiteX."""
+    signals = {"user_led", "user_sma_gpio_p", "user_sma_gpio_n"}
+    io = [(name, number, Pins(*pins.identifiers), IOStandard(standard.name))
+          for name, number, pins, standard in (entry for entry in LEDS[description.target] if entry[0] in signals)]
+    made = XilinxPlatform("xc7", io, list(CONNECTORS.items()), toolchain="vivado")
+    made.add_extension(eem_io(description))
+    return made
+
+
+@pytest.fixture(params=[*FILES, "full"], ids=[*(path.stem for path in FILES), "full"])
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param != "full":
+        return request.param
+    path = tmp_path / "full.json"
+    path.write_text(json.dumps(full_kasli()))
+    return path
+
+
+def test_device_database_and_gateware_have_the_same_channels(file: Path, tmp_path: Path) -> None:
+    description = load(file)
+    phys = eem_phys(platform(description), description)
+    db_file = tmp_path / "device_db.py"
+    if description.base == "satellite":
+        arguments = [str(EXAMPLES / "kasli-master.json"), "-s", "2", str(file)]
+    else:
+        arguments = [str(file)]
+    assert ddb_template([*arguments, "-o", str(db_file)]) == 0
+    destination = 2 if description.base == "satellite" else 0
+    entries = {
+        entry["arguments"]["channel"] & 0xFFFF: (name, entry["class"])
+        for name, entry in runpy.run_path(str(db_file))["device_db"].items()
+        if entry.get("type") == "local" and entry.get("arguments", {}).get("channel", -1) >> 16 == destination
+    }
+    assert sorted(entries) == list(range(len(phys)))
+    for number, (name, phy) in enumerate(phys):
+        database_name, class_name = entries[number]
+        assert isinstance(phy, CLASSES[class_name]), name
+        if destination == 0:
+            assert database_name == name
+        assert (getattr(phy, "input", None) is not None) == (class_name == "TTLInOut")
+
+
+def test_every_pad_of_a_channel_has_the_pins_of_its_card_and_a_standard(file: Path) -> None:
+    description = load(file)
+    board = platform(description)
+    eem_phys(board, description)
+    found = {}
+    for _, pins, others, (name, number, sub) in board.constraint_manager.get_sig_constraints():
+        assert [type(other) for other in others] == [IOStandard]
+        found[name, number, sub] = (pins, others[0].name)
+    expected = {}
+    for channel in description.channels:
+        signal, index = channel.pads.signal, channel.pads.index
+        if signal.startswith("eem"):
+            for pin in "pn":
+                place = f"d{index}_cc_{pin}" if index == 0 else f"d{index}_{pin}"
+                expected[signal, index, pin] = ([CONNECTORS[signal][place]], "LVDS_25")
+        else:
+            [(pins, standard)] = [entry[2:] for entry in LEDS[description.target] if entry[:2] == (signal, index)]
+            expected[signal, index, None] = (pins.identifiers, standard.name)
+    assert found == expected
+
+
+def test_cards_take_their_connectors_channels_in_the_order_of_the_description() -> None:
+    description = parse(json.dumps(full_kasli()))
+    places = [channel.pads for channel in description.channels[: 12 * 8]]
+    assert [pads.index for pads in places] == [*range(8)] * 12
+    assert [pads.signal for pads in places[::8]] == [f"eem{5 * n % 12}" for n in range(12)]
+    board = platform(description)
+    phys = eem_phys(board, description)
+    assert [type(phy) for _, phy in phys[:16]] == [
+        *[ttl_serdes.InOut] * 8, *[ttl_serdes.Output] * 4, *[ttl_serdes.InOut] * 4
+    ]  # fmt: skip
+    signals = [signal for signal, *_ in board.constraint_manager.get_sig_constraints()]
+    assert len(signals) == 2 * 96 + 2
+
+
+def test_a_board_with_every_connector_in_use_becomes_verilog_with_a_port_for_every_pin() -> None:
+    description = parse(json.dumps(full_kasli()))
+    board, top = platform(description), Module()
+    top.clock_domains.cd_sys, top.clock_domains.cd_sys4x = ClockDomain("sys"), ClockDomain("sys4x")
+    phys = eem_phys(board, description)
+    for name, phy in phys:
+        setattr(top.submodules, name, phy)
+    top.submodules.core = RTIOCore([Channel.of(phy, name) for name, phy in phys])
+    text = board.get_verilog(top, name="top").main_source
+    counts = {primitive: text.count(f"{primitive} #(") + text.count(f"{primitive} {primitive}")
+              for primitive in ("OSERDESE2", "ISERDESE2", "OBUFDS", "IOBUFDS_INTERMDISABLE")}
+    assert counts == {"OSERDESE2": 96, "ISERDESE2": 48, "OBUFDS": 48, "IOBUFDS_INTERMDISABLE": 48}
+    ports = text[text.index("module top") : text.index(");")]
+    assert (ports.count("inout "), ports.count("output ")) == (96, 96 + 2)
+
+
+def test_numbers_of_channels_do_not_depend_on_the_directions() -> None:
+    """Changing a bank's direction must not move the channels behind it."""
+    boards = []
+    for way in ("input", "output"):
+        board = full_kasli()
+        for card in board["peripherals"]:
+            card["bank_direction_low"] = way
+        boards.append([(channel.number, channel.name, channel.pads) for channel in parse(json.dumps(board)).channels])
+    assert boards[0] == boards[1]
