@@ -15,7 +15,7 @@ MEMORIES = ("main_ram", "rom", "sram")
 
 def write(soc: Any, directory: Path) -> None:
     """Write ``generated/*`` of the finalized ``soc`` into ``directory``."""
-    registers = {name: soc.csr.regions[name] for name in MODULES}
+    registers = {name: soc.csr.regions[name] for name in MODULES if name in soc.csr.regions}
     memories = {name: soc.bus.regions[name] for name in MEMORIES}
     settings = soc.sdram.controller.settings
     texts = {

@@ -49,13 +49,11 @@ def add_ddr3(soc: Any, phy: Module, module: SDRAMModule) -> None:
 
 
 def add_flash(soc: Any, pads: Record, layout: Target) -> Startup:
-    """The flash that the FPGA is configured from: memory ``spiflash``, to read, and CSRs ``spiflash_core_master_*``,
-    for any command (LiteSPI's master, its ``phyconfig`` with width 1, mask 1). While ``cs`` of the master is 1 the
-    memory waits. Constants ``FLASH_<REGION>``: offsets in the flash.
+    """The flash that the FPGA is configured from, see :func:`add_flash_memory`.
 
     :param pads: Record with ``cs_n`` and four ``dq``.
     """
-    lines = Record([("cs_n", 1), ("mosi", 1), ("miso", 1)])
+    lines = Record(flash_lines())
     for n in range(len(pads.dq)):
         # Data out, data in, write protection, hold; the latter two are active low.
         soc.specials += Instance(
@@ -65,11 +63,25 @@ def add_flash(soc: Any, pads: Record, layout: Target) -> Startup:
             i_T=int(n == 1),
             o_O=lines.miso if n == 1 else Signal(),
         )
-    soc.comb += pads.cs_n.eq(lines.cs_n)
-
-    soc.spiflash_phy = phy = SpiPHY(lines, FLASH_HALF_PERIOD)
     soc.startup = startup = Startup()
-    soc.comb += startup.cclk.eq(phy.clk)
+    soc.comb += [pads.cs_n.eq(lines.cs_n), startup.cclk.eq(lines.clk)]
+    add_flash_memory(soc, lines, layout)
+    return startup
+
+
+def flash_lines() -> list[tuple[str, int]]:
+    return [("clk", 1), ("cs_n", 1), ("mosi", 1), ("miso", 1)]
+
+
+def add_flash_memory(soc: Any, lines: Record, layout: Target) -> None:
+    """Memory ``spiflash``, to read, and CSRs ``spiflash_core_master_*``, for any command (LiteSPI's master, its
+    ``phyconfig`` with width 1, mask 1). While ``cs`` of the master is 1 the memory waits. Constants ``FLASH_<REGION>``:
+    offsets in the flash.
+
+    :param lines: Record of :func:`flash_lines`.
+    """
+    soc.spiflash_phy = phy = SpiPHY(lines, FLASH_HALF_PERIOD)
+    soc.comb += lines.clk.eq(phy.clk)
     soc.spiflash_core = core = LiteSPI(phy, mmap_endianness=soc.cpu.endianness, with_csr=False)
     soc.bus.add_slave("spiflash", core.bus, SoCRegion(origin=FLASH_BASE, size=phy.flash.total_size, mode="rx"))
     soc.comb += core.mmap.offset.eq(FLASH_BASE >> 2)
@@ -82,7 +94,6 @@ def add_flash(soc: Any, pads: Record, layout: Target) -> Startup:
     # What LiteX calls rom: where the bootloader's code lies.
     region = regions[BOOTLOADER]
     soc.bus.add_region("rom", SoCRegion(origin=FLASH_BASE + region.start, size=region.size, mode="rx", linker=True))
-    return startup
 
 
 def add_identity(soc: Any, identity: Identity, startup: Startup) -> None:

@@ -13,11 +13,11 @@ from litex.soc.cores.uart import RS232PHY
 from corelog.boards.description import Description
 from corelog.flash import layout
 
+from ..clocking import KasliCRG
+from ..eem import eem_io, eem_phys
 from ..platforms import kasli_platform
-from ..rtio.phy import ttl
 from ..soc import parts
 from ..soc.base import BoardSoC
-from ..soc.bootstrap import BootstrapCRG
 from ..soc.identity import Identity
 from .main import CLOCK_FREQUENCY, run
 
@@ -30,11 +30,8 @@ def make(description: Description, ident: str) -> Any:
     revision, leds = REVISIONS[description.hw_rev]
     platform = kasli_platform(description.hw_rev)
     identity = Identity()
-    crg = BootstrapCRG(platform.request("clk125_gtp"), 125e6, transceiver=True)
-    rtio_phys = [
-        (f"led{n}", ttl.Output(platform.request("user_led", n)))
-        for n, _ in enumerate(c for c in description.channels if c.kind == "led")
-    ] or [("led0", ttl.Output(platform.request("user_led", 0)))]
+    platform.add_extension(eem_io(description))
+    crg = KasliCRG(platform, transceivers=False)
     soc = BoardSoC(
         platform=platform,
         crg=crg,
@@ -43,7 +40,7 @@ def make(description: Description, ident: str) -> Any:
         reset_address=parts.reset_address(LAYOUT),
         identity=identity,
         uart_phy=RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
-        rtio_phys=rtio_phys,
+        rtio_phys=eem_phys(platform, description),
         lanes=description.sed_lanes,
         **parts.BOOT_MEMORY,
     )
@@ -52,7 +49,8 @@ def make(description: Description, ident: str) -> Any:
     parts.add_ddr3(soc, phy, MT41K256M16(CLOCK_FREQUENCY, "1:4"))
     startup = parts.add_flash(soc, platform.request("spiflash"), LAYOUT)
     parts.add_identity(soc, identity, startup)
-    parts.add_small(soc, platform, leds - len(rtio_phys), len(rtio_phys))
+    rtio_leds = sum(channel.kind == "led" for channel in description.channels)
+    parts.add_small(soc, platform, leds - rtio_leds, rtio_leds)
     if description.hw_rev == "v2.0":
         soc.error_led = GPIOOut(platform.request("error_led"))
     return soc

@@ -13,11 +13,11 @@ from litex.soc.cores.uart import RS232PHY
 from corelog.boards.description import Description
 from corelog.flash import layout
 
+from ..clocking import KC705CRG
+from ..eem import eem_io, eem_phys
 from ..platforms import kc705_platform
-from ..rtio.phy import ttl
 from ..soc import parts
 from ..soc.base import BoardSoC
-from ..soc.bootstrap import BootstrapCRG
 from ..soc.identity import Identity
 from .main import CLOCK_FREQUENCY, run
 
@@ -29,8 +29,8 @@ LEDS = 8
 def make(description: Description, ident: str) -> Any:
     platform = kc705_platform()
     identity = Identity()
-    crg = BootstrapCRG(platform.request("clk200"), 200e6, transceiver=False)
-    rtio_phys = [(f"led{n}", ttl.Output(platform.request("user_led", n))) for n in range(2)]
+    platform.add_extension(eem_io(description))
+    crg = KC705CRG(platform, transceivers=False)
     soc = BoardSoC(
         platform=platform,
         crg=crg,
@@ -39,7 +39,7 @@ def make(description: Description, ident: str) -> Any:
         reset_address=parts.reset_address(LAYOUT),
         identity=identity,
         uart_phy=RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
-        rtio_phys=rtio_phys,
+        rtio_phys=eem_phys(platform, description),
         lanes=description.sed_lanes,
         reset_button=platform.request("cpu_reset"),
         **parts.BOOT_MEMORY,
@@ -49,7 +49,8 @@ def make(description: Description, ident: str) -> Any:
     parts.add_ddr3(soc, phy, MT8JTF12864(CLOCK_FREQUENCY, "1:4"))
     startup = parts.add_flash(soc, platform.request("spiflash"), LAYOUT)
     parts.add_identity(soc, identity, startup)
-    parts.add_small(soc, platform, LEDS - len(rtio_phys), len(rtio_phys))
+    rtio_leds = sum(channel.kind == "led" for channel in description.channels)
+    parts.add_small(soc, platform, LEDS - rtio_leds, rtio_leds)
     soc.si5324_rst_n = GPIOOut(platform.request("si5324").rst_n)
     return soc
 
