@@ -6,16 +6,9 @@ from itertools import product
 
 import pytest
 from migen import Module, Signal
-from ttl_model import (
-    COARSE,
-    LEVEL,
-    SAMPLE,
-    SENSITIVITY,
-    Command,
-    events_of,
-    levels_of,
-)
+from ttl_model import COARSE, LEVEL, SAMPLE, SEND, SENSITIVITY, ZERO, Command, counts_of, events_of, levels_of
 
+from corelog_gateware.rtio.phy.edge_counter import EdgeCounter
 from corelog_gateware.rtio.phy.ttl_words import EdgeFinder, LevelWriter
 from support.drtio_player import Player
 
@@ -61,23 +54,26 @@ def finder(latency: int) -> Player:
     return Player(top, inputs, outputs, f"edges{latency}")
 
 
-def check(player: Player, latency: int, words: list[int], commands: list[Command]) -> int:
-    """Plays words of coarse times 0, 1, ... and commands; at most one command a coarse cycle, none in 0; low before."""
+def check(player: Player, latency: int, words: list[int], commands: list[Command], expected: list[tuple[int, int]],
+          registers: int = 2) -> None:
+    """Plays words of coarse times 0, 1, ... and commands, at most one a coarse cycle, none in 0; low before."""
     rows = [{"word": word} for word in [0] * latency + words]
-    rows += [{"word": 0xFF * (words[-1] >> COARSE - 1)} for _ in range(3)]
+    rows += [{"word": 0xFF * (words[-1] >> COARSE - 1)} for _ in range(registers + 1)]
     by_cycle = {command.time // COARSE - 1: command for command in commands}
     for cycle, row in enumerate(rows):
         row["stb"] = int(cycle in by_cycle)
         if command := by_cycle.get(cycle):
             row |= {"address": command.address, "fine": command.time % COARSE, "data": command.data}
     seen = [
-        (COARSE * (cycle - latency - 2) + row["fine"], row["data"])
+        (COARSE * (cycle - latency - registers) + row["fine"], row["data"])
         for cycle, row in enumerate(player.play(rows)) if row["stb"]
-    ]
-    expected = events_of([level for word in words for level in bits(word)], commands)
+    ]  # fmt: skip
     differences = [pair for pair in zip(seen, expected, strict=False) if pair[0] != pair[1]]
     assert len(seen) == len(expected) and not differences, differences[:1]
-    return len(expected)
+
+
+def levels(words: list[int]) -> list[int]:
+    return [level for word in words for level in bits(word)]
 
 
 def cases() -> Iterator[tuple[int, int, int, Command]]:
@@ -98,17 +94,16 @@ def test_input_makes_the_right_event_of_every_word_with_every_command_at_every_f
         words.append(0xFF * before)
         commands.append(order._replace(time=COARSE * len(words) + order.time))
         words.append(word)
+    expected = events_of(levels(words), commands)
+    assert len(expected) > len(words) // 2
     with finder(4) as player:
-        assert check(player, 4, words, commands) > len(words) // 2
+        check(player, 4, words, commands, expected)
 
 
-@pytest.mark.parametrize("latency", [0, 1, 4, 5])
-def test_input_follows_the_model_for_random_pads_and_commands(latency: int) -> None:
-    seed = random.getrandbits(32)
-    print(f"seed {seed}")
-    rng = random.Random(seed)
+def random_words(rng: random.Random, length: int) -> list[int]:
+    """Sometimes busy, sometimes quiet; low at first."""
     density, level, words = 8, 0, [0, 0]
-    for _ in range(6000):
+    while len(words) < length:
         if rng.randrange(50) == 0:
             density = rng.choice((2, 8, 30, 200))
         word = 0
@@ -116,13 +111,80 @@ def test_input_follows_the_model_for_random_pads_and_commands(latency: int) -> N
             level ^= rng.randrange(density) == 0
             word |= level << i
         words.append(word)
-    addresses = (0, 1, SENSITIVITY, SENSITIVITY, SAMPLE)
+    return words
+
+
+@pytest.mark.parametrize("latency", [0, 1, 4, 5])
+def test_input_follows_the_model_for_random_pads_and_commands(latency: int) -> None:
+    seed = random.getrandbits(32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    words, addresses = random_words(rng, 6000), (0, 1, SENSITIVITY, SENSITIVITY, SAMPLE)
     commands = [
         Command(COARSE * t + rng.randrange(COARSE), rng.choice(addresses), rng.randrange(4))
         for t in range(1, len(words)) if rng.randrange(4) == 0
     ]
+    expected = events_of(levels(words), commands)
+    assert len(expected) > 500
     with finder(latency) as player:
-        assert check(player, latency, words, commands) > 500
+        check(player, latency, words, commands, expected)
+
+
+def counter(latency: int, size: int) -> Player:
+    top, word = Module(), Signal(COARSE)
+    top.submodules.counter = core = EdgeCounter(word, latency, size)
+    assert core.input.fine is not None and core.output.fine is not None
+    inputs = {
+        "word": word, "stb": core.output.stb, "address": Signal(8), "fine": core.output.fine,
+        "data": core.output.data, "reset": core.reset,
+    }  # fmt: skip
+    outputs = {"stb": core.input.stb, "fine": core.input.fine, "data": core.input.data}
+    return Player(top, inputs, outputs, f"counter{latency}")
+
+
+def test_counter_counts_every_edge_of_every_word_with_any_change_at_every_fine_time() -> None:
+    rng = random.Random(7)
+    words, commands = [0, 0], []
+    for before, counting, then, fine in product(range(2), range(4), range(4), range(COARSE)):
+        for word in range(2**COARSE):
+            # A cycle that prepares, as above; its count shows what followed the change of the case before.
+            commands.append(Command(COARSE * len(words), 0, counting | SEND))
+            words.append(0xFF * before)
+            commands.append(Command(COARSE * len(words) + fine, 0, then | SEND | rng.choice((0, ZERO))))
+            words.append(word)
+    with counter(4, 31) as player:
+        check(player, 4, words, commands, counts_of(levels(words), commands), registers=3)
+
+
+@pytest.mark.parametrize(("latency", "size"), [(0, 4), (1, 6), (4, 31), (5, 32)])
+def test_counter_follows_the_model_and_stays_at_its_maximum(latency: int, size: int) -> None:
+    seed = random.getrandbits(32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    words = random_words(rng, 6000)
+    commands = [
+        Command(COARSE * t + rng.randrange(COARSE), 0, rng.randrange(8) | (ZERO if rng.randrange(8) == 0 else 0))
+        for t in range(1, len(words)) if rng.randrange(4) == 0
+    ]
+    expected = counts_of(levels(words), commands, 2**size - 1)
+    assert len(expected) > 500
+    assert (2**size - 1 in {count for _, count in expected}) == (size < 10)
+    with counter(latency, size) as player:
+        check(player, latency, words, commands, expected, registers=3)
+
+
+def test_reset_of_a_counter_stops_it_at_zero_whatever_is_under_way() -> None:
+    for moment in range(12):
+        rows: list[dict[str, int]] = [{"word": 0b0101_0101} for _ in range(40)]
+        rows[0] |= {"stb": 1, "data": 3, "fine": 5}
+        rows[1]["stb"] = 0
+        rows[moment]["reset"] = 1
+        rows[moment + 1]["reset"] = 0
+        rows[moment + 1] |= {"stb": 1, "data": SEND}
+        rows[moment + 2]["stb"] = 0
+        with counter(4, 31) as player:
+            shown = player.play(rows)
+        assert [row["data"] for row in shown if row["stb"]] == [0], moment
 
 
 def test_reset_of_an_input_closes_it_whatever_is_under_way() -> None:

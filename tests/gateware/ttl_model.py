@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 LEVEL, ENABLE, SENSITIVITY, SAMPLE = range(4)
-RISING, FALLING = 1, 2
+RISING, FALLING, SEND, ZERO = 1, 2, 4, 8
 COARSE = 8
 
 
@@ -42,5 +42,22 @@ def events_of(levels: Sequence[int], commands: Iterable[Command]) -> list[tuple[
         wanted = (rising and sensitivity & RISING) or (falling and sensitivity & FALLING) or (time, SAMPLE) in at
         if wanted and not (events and events[-1][0] // COARSE == time // COARSE):
             events.append((time, level))
+        before = level
+    return events
+
+
+def counts_of(levels: Sequence[int], commands: Iterable[Command], maximum: int = 2**31 - 1) -> list[tuple[int, int]]:
+    """(mu, count) of the input events of an edge counter at a pad with these levels."""
+    at = {command.time: command.data for command in commands}
+    events, count, counting, before = [], 0, 0, levels[0]
+    for time, level in enumerate(levels):
+        if (settings := at.get(time)) is not None:
+            counting = settings & (RISING | FALLING)
+            if settings & SEND:
+                events.append((time, count))
+            if settings & ZERO:
+                count = 0
+        if (level > before and counting & RISING) or (level < before and counting & FALLING):
+            count = min(count + 1, maximum)
         before = level
     return events

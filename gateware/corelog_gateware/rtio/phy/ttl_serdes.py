@@ -11,6 +11,7 @@ from migen import If, Module, Signal
 
 from ..channel import OutputInterface
 from ..cri import FINE_BITS
+from . import edge_counter
 from .serdes_7series import PAD_TO_SAMPLES, WORD_TO_PAD, InOutPad, OutputPad
 from .ttl_words import EdgeFinder, LevelWriter
 
@@ -37,6 +38,10 @@ class Output(Module):
         self.submodules.pad = OutputPad(levels.word, pads)
 
 
+# The samples of a pad's mus are there as much later than the counter that shows their time.
+_INPUT_LATENCY = PAD_LATENCY + PAD_TO_SAMPLES
+
+
 class InOut(Module):
     """TTL channel of both directions; an input until told otherwise.
 
@@ -59,7 +64,7 @@ class InOut(Module):
 
         enable, word = Signal(), Signal(8)
         self.submodules.pad = pad = InOutPad(word, enable, pads)
-        self.submodules.edges = edges = EdgeFinder(pad.samples, latency=PAD_LATENCY + PAD_TO_SAMPLES)
+        self.submodules.edges = edges = EdgeFinder(pad.samples, _INPUT_LATENCY)
         self.input, self.output = edges.input, edges.output
         self.submodules.levels = levels = LevelWriter(
             self.output.stb & (self.output.address == ADDRESS_LEVEL), self.output.fine, self.output.data[0]
@@ -69,3 +74,10 @@ class InOut(Module):
             If(self.output.stb & (self.output.address == ADDRESS_ENABLE), enable.eq(self.output.data[0])),
             If(self.reset, enable.eq(0)),
         ]
+
+
+class EdgeCounter(edge_counter.EdgeCounter):
+    """Counts the edges of a channel's pad, in a channel of its own."""
+
+    def __init__(self, of: InOut) -> None:
+        super().__init__(of.pad.samples, _INPUT_LATENCY)

@@ -2,6 +2,7 @@
 
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from migen import Cat, If, Module, Mux, Signal
 
@@ -10,6 +11,19 @@ from ..cri import FINE_BITS
 from .ttl import ADDRESS_SAMPLE, ADDRESS_SENSITIVITY
 
 SAMPLES = 2**FINE_BITS
+
+
+class Later(Module):
+    """`out` is what `value` was so many cycles (1 or more) before; 0 after a reset until what came later is there."""
+
+    def __init__(self, value: Any, cycles: int) -> None:
+        self.reset = Signal()
+
+        # # #
+
+        stages = [Signal(len(value), name=f"later{n}") for n in range(cycles)]
+        self.out = stages[-1]
+        self.sync += [Cat(*stages).eq(Cat(value, *stages[:-1])), If(self.reset, *[stage.eq(0) for stage in stages])]
 
 
 class LevelWriter(Module):
@@ -61,13 +75,9 @@ class EdgeFinder(Module):
             self.output.fine,
             self.output.data,
         )
-        waiting = [Signal(len(arriving), name=f"waiting{n}") for n in range(latency + 1)]
-        self.sync += [
-            Cat(*waiting).eq(Cat(arriving, *waiting[:-1])),
-            If(self.reset, [command.eq(0) for command in waiting]),
-        ]
+        self.submodules.later = later = Later(arriving, latency + 1)
         change, sample, fine, edges = Signal(), Signal(), Signal(FINE_BITS), Signal(2)
-        self.comb += Cat(change, sample, fine, edges).eq(waiting[-1])
+        self.comb += [later.reset.eq(self.reset), Cat(change, sample, fine, edges).eq(later.out)]
 
         sensitivity, last = Signal(2), Signal()
         makes, levels = Signal(SAMPLES), Signal(SAMPLES)
