@@ -38,11 +38,11 @@ lint: setup ## ruff, mypy, and where installed rustfmt and clippy
 	@if cargo fmt --version >/dev/null 2>&1; then cd firmware && cargo fmt --all --check; \
 	else echo "lint: rustfmt is not installed, skipped"; fi
 	@if cargo clippy --version >/dev/null 2>&1; then \
-	cd firmware && CARGO_TARGET_DIR=../build/rust cargo clippy -q -p corelog-log -p corelog-proto -p corelog-config -p corelog-relay --all-targets -- -D warnings; \
+	cd firmware && CARGO_TARGET_DIR=../build/rust cargo clippy -q -p corelog-log -p corelog-proto -p corelog-config -p corelog-relay -p corelog-periph --all-targets -- -D warnings; \
 	else echo "lint: clippy is not installed, skipped"; fi
 
 test-rust: setup ## ring and wire formats in Rust, against models (no board)
-	cd firmware && CARGO_TARGET_DIR=../build/rust cargo test --release --locked -p corelog-log -p corelog-proto -p corelog-config -p corelog-relay
+	cd firmware && CARGO_TARGET_DIR=../build/rust cargo test --release --locked -p corelog-log -p corelog-proto -p corelog-config -p corelog-relay -p corelog-periph
 
 test-host: setup ## host programs and protocols (no board)
 	$(VENV)/pytest -q $(PARALLEL) tests/repo tests/host $(AGAIN) tests/repo tests/host; }

@@ -24,6 +24,7 @@ pub trait Choices {
 }
 
 /// Seeded decisions.
+#[derive(Clone)]
 pub struct Random {
     state: u64,
     left: u64,
