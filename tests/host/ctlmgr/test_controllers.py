@@ -3,13 +3,13 @@
 import os
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from corelog.ctlmgr.hosts import bind_address
 from sipyco.pc_rpc import AsyncioClient
+from support.certificates import make_certificate
 from support.conditions import eventually
 from support.management import Management, management, until_gone
 
@@ -308,9 +308,7 @@ async def test_environment_and_placeholders_reach_the_controller(tmp_path: Path)
 
 async def test_controller_with_tls_is_pinged_and_asked_to_end_over_it(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-subj", "/", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem"], check=True,
-                   capture_output=True, timeout=60, cwd=tmp_path)
+    make_certificate(tmp_path / "cert.pem", tmp_path / "key.pem")
     monkeypatch.setenv("ARTIQ_SSL_DIR", str(tmp_path))
     files = {"client_cert": "{ARTIQ_SSL_DIR}/cert.pem", "client_key": "{ARTIQ_SSL_DIR}/key.pem",
              "server_cert": "{ARTIQ_SSL_DIR}/cert.pem"}

@@ -3,7 +3,6 @@
 import asyncio
 import importlib.util
 import logging
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -16,6 +15,7 @@ from corelog.coredevice.ttl import TTLOut
 from corelog.language.devices import DeviceError, DeviceManager, DummyDevice, LocalDeviceDB
 from sipyco.pc_rpc import Server
 from sipyco.tools import SimpleSSLConfig
+from support.certificates import make_certificate
 
 made: list[str] = []
 
@@ -131,9 +131,7 @@ class Laser:
 async def test_controller_with_tls_and_its_aux_targets_use_the_certificates_of_this_machine(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("server", "client"):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-subj", "/", "-days", "2", "-keyout", tmp_path / f"{name}.key", "-out",
-                        tmp_path / f"{name}.pem"], check=True, capture_output=True, timeout=60)
+        make_certificate(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
     server = Server({"laser": Laser(), "shutter": Laser()})
     await server.start("127.0.0.1", 0, SimpleSSLConfig(*(
         str(tmp_path / file) for file in ("server.pem", "server.key", "client.pem"))))

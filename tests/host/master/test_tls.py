@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from corelog.lab.program import Program, executable
+from support.certificates import make_certificate
 from support.conditions import eventually
 from support.management import management
 
@@ -18,9 +19,7 @@ ALLOWED, STRANGER = "client", "stranger"
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certificates")
     for name in ("master", ALLOWED, STRANGER):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-subj", "/", "-days", "2", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"],
-                       check=True, capture_output=True, timeout=60)
+        make_certificate(folder / f"{name}.pem", folder / f"{name}.key")
     return folder
 
 

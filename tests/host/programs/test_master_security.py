@@ -10,6 +10,7 @@ from corelog.frontend import token
 from corelog.lab.program import Program
 from corelog.master.security import ADMIN_ONLY, SUBMIT, VIEW
 from sipyco.pc_rpc import AsyncioClient
+from support.certificates import make_certificate
 from support.management import Management, management
 
 
@@ -84,9 +85,7 @@ async def test_roles_and_audit_from_end_to_end(tmp_path: Path, capsys: pytest.Ca
 async def test_certificate_stands_for_a_token(tmp_path: Path) -> None:
     names = ("master", "alice", "bob")
     for name in names:
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-subj", "/", "-days", "2", "-keyout", f"{name}.key", "-out", f"{name}.pem"], check=True,
-                       capture_output=True, timeout=60, cwd=tmp_path)
+        make_certificate(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
     files = {name: [str(tmp_path / f"{name}.pem"), str(tmp_path / f"{name}.key")] for name in names}
     (tmp_path / "clients.pem").write_text((tmp_path / "alice.pem").read_text() + (tmp_path / "bob.pem").read_text())
     tokens = str(tmp_path / "tokens")

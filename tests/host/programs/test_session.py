@@ -16,6 +16,7 @@ import pytest
 from corelog.frontend import session
 from corelog.lab.program import Program
 from corelog.lab.system import free_address
+from support.certificates import make_certificate
 from support.conditions import eventually
 from support.management import until_gone
 
@@ -178,9 +179,7 @@ async def test_program_that_does_not_become_ready_is_said(tmp_path: Path) -> Non
 
 
 async def test_session_over_tls(tmp_path: Path) -> None:
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-subj", "/", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem"], check=True,
-                   capture_output=True, timeout=60, cwd=tmp_path)
+    make_certificate(tmp_path / "cert.pem", tmp_path / "key.pem")
     async with running(tmp_path, "--ssl", "cert.pem", "key.pem", "cert.pem", "-c=-v") as found:
         await found.family()  # the controller manager knows the controller from the master
         client = Program("client", ["corelog", "client", "-s", found.address, "scan-devices", "--ssl", "cert.pem",

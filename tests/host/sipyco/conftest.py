@@ -1,5 +1,4 @@
 import logging
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import pytest
 from sipyco_peers import Kept
 
 from sipyco.tools import SimpleSSLConfig
+from support.certificates import make_certificate
 
 
 @pytest.fixture
@@ -30,9 +30,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Pa
     made = {}
     for name in ("server", "client", "stranger"):
         certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-subj", "/", "-days", "2", "-keyout", key, "-out", certificate],
-                       check=True, capture_output=True, timeout=60)
+        make_certificate(certificate, key)
         made[name] = certificate, key
     return made
 
