@@ -112,8 +112,8 @@ CELLS: dict[str, Cell] = {
     "IBUFDS": Cell(through={"O": ("I", "IB"), "OB": ("I", "IB")}),
     "IBUFGDS": Cell(through={"O": ("I",)}, free=("IB",)),
     "IBUFDS_INTERMDISABLE": Cell(through={"O": ("I",)}, free=("IB", "IBUFDISABLE", "INTERMDISABLE")),
-    **dict.fromkeys(("IOBUF", "IOBUFDS", "IOBUFDS_DCIEN"), Cell(
-        through={"O": ("IO",)}, free=("I", "T", "IOB", "IBUFDISABLE", "DCITERMDISABLE"))),
+    **dict.fromkeys(("IOBUF", "IOBUFDS", "IOBUFDS_DCIEN", "IOBUFDS_INTERMDISABLE"), Cell(
+        through={"O": ("IO",)}, free=("I", "T", "IOB", "IBUFDISABLE", "DCITERMDISABLE", "INTERMDISABLE"))),
     "IOBUFDS_DIFF_OUT": Cell(through={"O": ("IO",), "OB": ("IO",)}, free=("I", "TM", "TS", "IOB")),
     **dict.fromkeys(("BUFG", "BUFH", "BUFHCE", "BUFGCE", "BUFR", "BUFIO", "BUFMR", "IBUFG"), CLOCK_BUFFER),
     **dict.fromkeys(("BUFGCTRL", "BUFGMUX", "BUFGMUX_CTRL"), CLOCK_SELECTOR),

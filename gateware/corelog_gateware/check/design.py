@@ -1,6 +1,6 @@
 """A Migen design as the check of crossings sees it: where values start, where they end, with which clocks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,6 +16,7 @@ from .names import Names
 from .netlist import Bits, Netlist
 
 REGISTER, PAD, FREE, CLOCK = "register", "pad", "free pin", "clock"
+TRANSCEIVERS = ("IBUFDS_GTE2", "GTPE2_CHANNEL", "GTXE2_CHANNEL")
 CLOCKED_PADS = io.SDRIO | io.DDRInput | io.DDROutput | io.SDRTristate | io.DDRTristate
 
 
@@ -37,17 +38,21 @@ class End:
 
 
 class Design:
-    """:param top: a Migen module that is complete; its fragment is taken, ``fragment`` is there to build it from.
-    :param ports: signals that are the design's ports, or a function that gives them once ``top`` is finalized.
+    """:param top: a Migen module. It is finalized, and can be built from afterwards.
+    :param ports: signals that are the design's ports.
     :param pad_clocks: name patterns of input pads to the clock domain that they are synchronous to.
     """
 
     def __init__(self, top: Any, ports: Iterable[Signal] = (), pad_clocks: dict[str, str] | None = None) -> None:
         self.fragment = top.get_fragment()
+        # It gives it only once; it is read here, and built by others.
+        top.get_fragment_called = False
         self.names = Names(top)
         self.netlist = self.names.netlist = Netlist(self.fragment)
-        ports = list(ports)
-        self.clocks = Clocks(self.netlist, self.names, {bit for port in ports for bit in self.netlist.bits_of(port)})
+        self.ports = list(ports)
+        self.instances = [special for special in self.fragment.specials if isinstance(special, Instance)]
+        bits = {bit for port in self.ports for bit in self.netlist.bits_of(port)}
+        self.clocks = Clocks(self.netlist, self.names, bits)
         self.origins: dict[int, Origin] = {}
         self.ends: list[End] = []
         self.multiregs: list[tuple[MultiReg, Clock]] = []
@@ -57,12 +62,33 @@ class Design:
         for special in sorted(self.fragment.specials, key=lambda special: special.duid):
             self._special(special)
         self._registers()
-        self._clocks_and_pads(ports, pad_clocks or {})
+        self._clocks_and_pads(pad_clocks or {})
 
     def domain_of(self, clock: Clock) -> str:
-        """The name of the first clock domain with that clock, else the clock's own."""
-        found = (domain.name for domain in self.fragment.clock_domains if self.clocks.domain(domain.name) == clock)
-        return next(found, clock.name)
+        """``sys`` or the name of the first clock domain with that clock, else the clock's own."""
+        found = [domain.name for domain in self.fragment.clock_domains if self.clocks.domain(domain.name) == clock]
+        return "sys" if "sys" in found else next(iter(found), clock.name)
+
+    def clock_ports(self) -> list[Signal]:
+        """The ports that clocks enter at, for clock domains and for cells."""
+        found = {id(signal): signal for clock in self._entering() for signal in self.ports
+                 if clock.root in self.netlist.bits_of(signal)}
+        return list(found.values())
+
+    def _entering(self) -> Iterator[Clock]:
+        for domain in self.fragment.clock_domains:
+            yield self.clocks.domain(domain.name)
+        for instance in self.instances:
+            cell = cell_of(instance)
+            for item in instance.items:
+                if isinstance(item, Instance.Input) and cell.is_clock_input(item.name):
+                    yield self.clocks.of(item.expr)
+
+    def transceiver_ports(self) -> list[Signal]:
+        """The ports of transceivers and of their reference clocks."""
+        bits = {bit for instance in self.instances if instance.of in TRANSCEIVERS for item in instance.items
+                if isinstance(item, Instance._IO) for bit in self.netlist.all_sources(item.expr)}
+        return [signal for signal in self.ports if not bits.isdisjoint(self.netlist.bits_of(signal))]
 
     def _start(self, expression: Any, origin: Origin) -> None:
         for bits, _ in self.netlist.targets(expression):
@@ -97,8 +123,8 @@ class Design:
             if domain.rst is not None and domain.name in clocks:
                 self._end(f"reset of {domain.name}", domain.rst, clocks[domain.name])
 
-    def _clocks_and_pads(self, ports: Iterable[Signal], pad_clocks: dict[str, str]) -> None:
-        for signal in ports:
+    def _clocks_and_pads(self, pad_clocks: dict[str, str]) -> None:
+        for signal in self.ports:
             name = self.names.signal(signal)
             domain = next((domain for pattern, domain in pad_clocks.items() if fnmatchcase(name, pattern)), None)
             origin = Origin(PAD) if domain is None else Origin(REGISTER, self.clocks.domain(domain))

