@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from corelog.ctlmgr import hosts
@@ -85,8 +86,9 @@ class ControllerManager:
 class ControllerManagerRPC:
     """RPC target `ctlmgr`."""
 
-    def __init__(self, manager: ControllerManager):
+    def __init__(self, manager: ControllerManager, terminate: Callable[[], None]):
         self.__manager = manager
+        self.__terminate = terminate
 
     def retry_now(self, name: str) -> None:
         """Restarts a controller at once that waits for its restart."""
@@ -99,6 +101,10 @@ class ControllerManagerRPC:
     def ping(self) -> bool:
         """True."""
         return True
+
+    def terminate(self) -> None:
+        """Ends the controller manager and its controllers."""
+        self.__terminate()
 
 
 class MasterLink:

@@ -14,6 +14,7 @@ from corelog.ctlmgr.marker import Marker, default_path
 from corelog.ctlmgr.output import READS_FIELDS
 from corelog.frontend import logs, tls
 from corelog.frontend.common import CTLMGR_READY, CommandError, command, port, seconds
+from corelog.frontend.security_args import guard_from_args, security_args, warn_if_open
 from sipyco import common_args
 from sipyco.logs import LogForwarder
 from sipyco.pc_rpc import Server
@@ -40,13 +41,17 @@ def get_argparser() -> argparse.ArgumentParser:
     parser.add_argument("--host-filter", metavar="IP",
                         help="run the controllers of this host (default: the local address of the master's connection)")
     common_args.simple_network_args(parser, [("control", "control", 3249)])
+    security_args(parser)
+    parser.add_argument("--ssl-control", nargs=3, metavar=("CERT", "KEY", "PEER"),
+                        help="use TLS on the control port; --ssl does not concern it")
     logs.log_file_args(parser)
     return parser
 
 
 async def run(args: argparse.Namespace) -> None:
     """Runs until a signal or the terminate RPC ends it; ends its controllers."""
-    ssl = tls.config(args.ssl)
+    ssl, ssl_control = tls.config(args.ssl), tls.config(args.ssl_control, "--ssl-control")
+    guard = guard_from_args(args)
     signals = SignalHandler()
     signals.setup()
     known_to_ours = {"fields": True} if READS_FIELDS else {}
@@ -57,10 +62,13 @@ async def run(args: argparse.Namespace) -> None:
     link = MasterLink(manager, args.server, args.port_notify, args.retry_master, ssl)
     bind = common_args.bind_address_from_args(args)
     marker: Marker | None = None
-    rpc = Server({"ctlmgr": ControllerManagerRPC(manager)}, builtin_terminate=True)
+    warn_if_open(args, bind, "end the controllers here", "--ssl-control")
+    terminated = asyncio.Event()
+    targets = {"ctlmgr": ControllerManagerRPC(manager, terminated.set)}
+    rpc = Server(targets if guard is None else guard.targets(targets))
     try:
         try:
-            await rpc.start(bind, args.port_control)
+            await rpc.start(bind, args.port_control, ssl_control)
         except OSError as error:
             raise CommandError(f"cannot listen on port {args.port_control}: {error.strerror or error} "
                                f"(is another controller manager running?)") from error
@@ -71,7 +79,7 @@ async def run(args: argparse.Namespace) -> None:
         link.start()
         print(CTLMGR_READY, flush=True)
         done, pending = await asyncio.wait(
-            [asyncio.ensure_future(wait()) for wait in (signals.wait_terminate, rpc.wait_terminate, link.wait)],
+            [asyncio.ensure_future(wait()) for wait in (signals.wait_terminate, terminated.wait, link.wait)],
             return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
@@ -85,6 +93,8 @@ async def run(args: argparse.Namespace) -> None:
         await forwarder.stop()
         if marker is not None:
             marker.clear()
+        if guard is not None:
+            guard.close()
         signals.teardown()
 
 

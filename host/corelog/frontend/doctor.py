@@ -23,9 +23,11 @@ def get_argparser() -> argparse.ArgumentParser:
     for name, default in (("notify", NOTIFY), ("control", CONTROL), ("logging", LOGGING), ("broadcast", BROADCAST)):
         parser.add_argument(f"--port-{name}", type=tcp_port, default=default, help="default: %(default)s")
     parser.add_argument("--ssl", nargs=3, metavar=("CERT", "KEY", "PEER"), help="use TLS with the master")
-    parser.add_argument("--token-file", metavar="FILE", help="token for the master (default: CORELOG_TOKEN)")
+    parser.add_argument("--token-file", metavar="FILE",
+                        help="token for the master and the controller manager (default: CORELOG_TOKEN)")
     parser.add_argument("--ctlmgr", default="localhost", metavar="HOST", help="controller manager (%(default)s)")
     parser.add_argument("--port-ctlmgr", type=tcp_port, default=CTLMGR, help="default: %(default)s")
+    parser.add_argument("--ssl-ctlmgr", nargs=3, metavar=("CERT", "KEY", "PEER"), help="use TLS with it")
     parser.add_argument("--timeout", type=seconds, default=5.0, metavar="S",
                         help="seconds for each answer (default: %(default)g)")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="show where an error arose")
@@ -34,12 +36,13 @@ def get_argparser() -> argparse.ArgumentParser:
 
 async def examine(args: argparse.Namespace) -> list[checks.Finding]:
     """All findings, in the order of the parts."""
-    ssl = tls.config(args.ssl)
+    ssl, ssl_ctlmgr = tls.config(args.ssl), tls.config(args.ssl_ctlmgr, "--ssl-ctlmgr")
+    secret = token(args.token_file)
     database, findings = checks.device_database(args.device_db)
     ports = {"notifications": args.port_notify, "logging": args.port_logging, "broadcasts": args.port_broadcast}
-    master = checks.Master(args.server, args.port_control, ports, ssl, token(args.token_file))
+    master = checks.Master(args.server, args.port_control, ports, ssl, secret)
     parts = [checks.master(master, database, args.timeout),
-             checks.controller_manager(args.ctlmgr, args.port_ctlmgr, args.timeout)]
+             checks.controller_manager(args.ctlmgr, args.port_ctlmgr, args.timeout, ssl_ctlmgr, secret)]
     if database is not None:
         parts += [checks.controllers(database, args.timeout), checks.core_device(database, args.timeout)]
     for found in await asyncio.gather(*parts):

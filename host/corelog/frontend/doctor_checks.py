@@ -66,7 +66,13 @@ async def _ask(host: str, port: int, target: str | None, method: str | None, tim
         await client.close_rpc()
 
 
-def _refused(what: str, host: str, port: int, error: Exception, start: str, *, tls: bool = False) -> Finding:
+def _forbidden(what: str, host: str, error: PermissionError) -> Finding:
+    return Finding(PROBLEM, f"{what} at {host}: {error}",
+                   f"ask for a token; whoever runs the {what} makes it: corelog token FILE add NAME ROLE")
+
+
+def _refused(what: str, host: str, port: int, error: Exception, start: str, option: str = "--ssl", *,
+             tls: bool = False) -> Finding:
     """What it means that nobody answers properly."""
     where = f"{what} at {host} port {port}"
     if isinstance(error, ConnectionRefusedError):
@@ -75,8 +81,8 @@ def _refused(what: str, host: str, port: int, error: Exception, start: str, *, t
         return Finding(PROBLEM, f"{where}: no answer", "look at the network and firewall, and whether it hangs")
     if isinstance(error, EOFError | IncompatibleServer):
         return Finding(PROBLEM, f"{where}: what listens there does not speak the RPC protocol",
-                       "look at --ssl: its PEER file must hold this machine's certificate and vice versa" if tls else
-                       "another program has the port, or it wants TLS (--ssl)")
+                       f"look at {option}: its PEER file must hold this machine's certificate and vice versa" if tls
+                       else f"another program has the port, or it wants TLS ({option})")
     return Finding(PROBLEM, f"{where}: {describe(error)}")
 
 
@@ -86,8 +92,7 @@ async def master(where: Master, database: Database | None, timeout: float) -> li
         targets, theirs = await _ask(where.host, where.port, "device_db", "get_device_db", timeout, where.ssl,
                                      where.token)
     except PermissionError as error:
-        return [Finding(PROBLEM, f"master at {where.host}: {error}",
-                        "ask for a token; whoever runs the master makes it: corelog token FILE add NAME ROLE")]
+        return [_forbidden("master", where.host, error)]
     except Exception as error:  # noqa: BLE001  whatever it is, is the finding
         return [_refused("master", where.host, where.port, error, start, tls=where.ssl is not None)]
     found = [Finding(OK, f"master at {where.host} port {where.port}: {', '.join(targets)}")]
@@ -106,14 +111,18 @@ async def master(where: Master, database: Database | None, timeout: float) -> li
     return found
 
 
-async def controller_manager(host: str, port: int, timeout: float) -> list[Finding]:
+async def controller_manager(host: str, port: int, timeout: float, ssl: SimpleSSLConfig | None = None,
+                             token: str | None = None) -> list[Finding]:
     try:
-        _, status = await _ask(host, port, "ctlmgr", "status", timeout)
+        _, status = await _ask(host, port, "ctlmgr", "status", timeout, ssl, token)
+    except PermissionError as error:
+        return [_forbidden("controller manager", host, error)]
     except AttributeError:
         return [Finding(NOTE, f"controller manager at {host} port {port} does not say how its controllers are",
                         "that of Corelog does: corelog ctlmgr")]
     except Exception as error:  # noqa: BLE001  as above
-        return [_refused("controller manager", host, port, error, "start it: corelog ctlmgr (or corelog session)")]
+        return [_refused("controller manager", host, port, error, "start it: corelog ctlmgr (or corelog session)",
+                         "--ssl-ctlmgr", tls=ssl is not None)]
     found = [Finding(OK, f"controller manager at {host}: {len(status)} controllers")]
     for name, state in status.items():
         if state["state"] not in ("running", "starting"):

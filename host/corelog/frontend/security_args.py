@@ -1,4 +1,4 @@
-"""The options of the master about who may do what."""
+"""The options of master and controller manager about who may do what."""
 
 from __future__ import annotations
 
@@ -39,9 +39,11 @@ def guard_from_args(args: argparse.Namespace) -> Guard | None:
     return Guard(tokens, audit, Role.NONE if args.tokens_on_loopback else Role.ADMIN)
 
 
-def warn_if_open(args: argparse.Namespace, bind: Sequence[str] | None) -> None:
-    """Says that other machines can run experiments, thus any code, here."""
-    if args.ssl is None and args.tokens is None and not (
+def warn_if_open(args: argparse.Namespace, bind: Sequence[str] | None, danger: str = "run any code here",
+                 tls: str = "--ssl") -> None:
+    """Says what other machines can do: by default run experiments, thus any code. `tls`: the option against it."""
+    encrypted = getattr(args, tls.strip("-").replace("-", "_")) is not None
+    if not encrypted and args.tokens is None and not (
             bind is not None and all(address == "localhost" or is_loopback(address) for address in bind)):
-        logger.warning("whoever reaches port %d of this machine can run any code here: use --ssl or --tokens, unless "
-                       "the network is yours alone", args.port_control)
+        logger.warning("whoever reaches port %d of this machine can %s: use %s or --tokens, unless the network is "
+                       "yours alone", args.port_control, danger, tls)

@@ -1,9 +1,11 @@
-"""Who may do what through the control port, and a record of who did. Without tokens and audit nothing of this runs.
+"""Who may do what through a control port, the master's or a controller manager's, and a record of who did.
+
+Without tokens and audit nothing of this runs.
 
 A client tells its token by the method `authenticate(token)`, which every target then has; other clients see nothing
 new. With TLS a client's certificate can stand for a token, so that those who know nothing of tokens have a role too.
 Connections with neither have the role that the guard gives to their address: from this machine all, by default, from
-elsewhere none. Tokens protect the control port only: notifications, broadcasts and the log input are
+elsewhere none. Tokens protect the control ports only: notifications, broadcasts and the log input are
 open to whoever reaches them, unless TLS is used.
 """
 
@@ -26,8 +28,8 @@ except ImportError:  # the ecosystem's own does not say who is connected: then n
 
 VIEW = {"check_pause", "check_termination", "explain", "get", "get_device_db", "get_metadata", "get_name",
         "get_satellite_cpu_target", "get_status", "ping", "read", "root", "status"}
-SUBMIT = {"cancel", "delete", "examine", "list_directory", "request_termination", "scan_repository",
-          "scan_repository_async", "set", "submit", "supply", "update"}
+SUBMIT = {"cancel", "delete", "examine", "list_directory", "request_termination", "retry_now",
+          "scan_repository", "scan_repository_async", "set", "submit", "supply", "update"}
 ADMIN_ONLY = {"save", "scan", "terminate"}
 
 
@@ -96,7 +98,7 @@ class _Session:
         account = self._guard.tokens.account(key)
         if account is None:
             self._record("anonymous", "authenticate", (), {}, "refused")
-            raise PermissionError("the master does not know this token")
+            raise PermissionError("this port does not know this token")
         self._key = key
         return account.role.name.lower()
 
