@@ -22,7 +22,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "boards"
 FILES = sorted(EXAMPLES.glob("*.json"))
 CONNECTORS = {name: pins for name, pins in kasli._connectors_eem + kasli._connectors_eem2}
 LEDS = {"kasli": kasli._io_v2_0, "kc705": kc705._io}
-CLASSES = {"TTLOut": (ttl_serdes.Output, ttl.Output), "TTLInOut": (ttl_serdes.InOut,)}
+CLASSES = {"TTLOut": (ttl_serdes.Output, ttl.Output), "TTLInOut": (ttl_serdes.InOut,),
+           "EdgeCounter": (ttl_serdes.EdgeCounter,)}  # fmt: skip
 
 
 def full_kasli() -> dict[str, Any]:
@@ -38,6 +39,14 @@ def full_kasli() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def counting_kasli() -> dict[str, Any]:
+    """Counters on every third card."""
+    board = full_kasli()
+    for n, card in enumerate(board["peripherals"]):
+        card["edge_counter"] = n % 3 == 1
+    return board
+
+
 def platform(description: Description) -> GenericPlatform:
     """Migen's pins of the board, and its connectors, in a platform of LiteX."""
     signals = {"user_led", "user_sma_gpio_p", "user_sma_gpio_n"}
@@ -48,12 +57,15 @@ def platform(description: Description) -> GenericPlatform:
     return made
 
 
-@pytest.fixture(params=[*FILES, "full"], ids=[*(path.stem for path in FILES), "full"])
+MADE = {"full": full_kasli, "counting": counting_kasli}
+
+
+@pytest.fixture(params=[*FILES, *MADE], ids=[*(path.stem for path in FILES), *MADE])
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    if request.param != "full":
+    if request.param not in MADE:
         return request.param
-    path = tmp_path / "full.json"
-    path.write_text(json.dumps(full_kasli()))
+    path = tmp_path / "made.json"
+    path.write_text(json.dumps(MADE[request.param]()))
     return path
 
 
@@ -78,7 +90,7 @@ def test_device_database_and_gateware_have_the_same_channels(file: Path, tmp_pat
         assert isinstance(phy, CLASSES[class_name]), name
         if destination == 0:
             assert database_name == name
-        assert (getattr(phy, "input", None) is not None) == (class_name == "TTLInOut")
+        assert (getattr(phy, "input", None) is not None) == (class_name in ("TTLInOut", "EdgeCounter"))
 
 
 def test_every_pad_of_a_channel_has_the_pins_of_its_card_and_a_standard(file: Path) -> None:
@@ -114,6 +126,16 @@ def test_cards_take_their_connectors_channels_in_the_order_of_the_description() 
     ]  # fmt: skip
     signals = [signal for signal, *_ in board.constraint_manager.get_sig_constraints()]
     assert len(signals) == 2 * 96 + 2
+
+
+def test_a_counter_looks_at_the_samples_of_the_input_that_it_is_named_after() -> None:
+    description = parse(json.dumps(counting_kasli()))
+    phys = dict(eem_phys(platform(description), description))
+    counters = [name for name, phy in phys.items() if isinstance(phy, ttl_serdes.EdgeCounter)]
+    inputs = {f"{channel.name}_counter" for channel in description.channels
+              if channel.kind == "inout" and channel.pads.signal in {f"eem{5 * n % 12}" for n in range(1, 12, 3)}}
+    assert len(counters) == len(inputs) == 16 and set(counters) == inputs
+    assert not any(phys[name].replace for name in counters), "two settings at one time are a collision"
 
 
 def test_a_board_with_every_connector_in_use_becomes_verilog_with_a_port_for_every_pin() -> None:

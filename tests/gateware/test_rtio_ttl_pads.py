@@ -13,8 +13,11 @@ from ttl_model import (
     LEVEL,
     RISING,
     SAMPLE,
+    SEND,
     SENSITIVITY,
+    ZERO,
     Command,
+    counts_of,
     edges_of,
     events_of,
     levels_of,
@@ -195,6 +198,31 @@ def test_random_pads_and_commands_follow_the_model(board: str) -> None:
     for result, events in zip(played(board, scripts), expected, strict=True):
         assert result.events.get(pad, []) == events
     assert sum(map(len, expected)) > 100
+
+
+def test_a_counter_counts_the_edges_of_its_pad_in_gates_of_any_fine_time() -> None:
+    seed = random.getrandbits(32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    pad, counter = 2, 10  # channels 8 to 11 of the Kasli count for inputs 0 to 3
+    cases = []
+    for n in range(40):
+        density, level = rng.choice((2, 10, 40)), rng.randrange(2)
+        levels = [level := level ^ (rng.randrange(density) == 0) for _ in range(400)]
+        opened, closed = 24 + n % COARSE, 320 + n // COARSE + rng.randrange(COARSE)
+        moments = sorted(rng.sample(range(6, 38), 10))
+        commands = [Command(opened, 0, rng.randrange(1, 4) | ZERO), Command(closed + COARSE, 0, SEND)]
+        commands[1:1] = [Command(COARSE * t + rng.randrange(COARSE), 0, rng.randrange(16)) for t in moments]
+        cases.append((commands, levels))
+    expected = [counts_of(levels, commands) for commands, levels in cases]
+    scripts = [
+        [*submit(counter, commands), *drive(pad, levels), *read(counter, len(events), 700)]
+        for (commands, levels), events in zip(cases, expected, strict=True)
+    ]
+    for result, events in zip(played("kasli", scripts), expected, strict=True):
+        assert result.events[counter] == events
+        assert result.no_events == [1]
+    assert max(count for events in expected for _, count in events) > 20
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -22,7 +22,7 @@ from typing import Any
 from migen import Instance, Module, Record, Signal
 from rtio_bench import CRI_DRIVEN
 
-from corelog.boards.description import Description, parse
+from corelog.boards.description import Description, Pads, parse
 from corelog_gateware.eem import eem_phys
 from corelog_gateware.rtio import Channel, RTIOCore
 from support import verilated
@@ -31,7 +31,10 @@ MODELS = [Path(verilated.__file__).with_name("primitives_7series.v")]
 
 KASLI = {
     "target": "kasli", "hw_rev": "v2.0", "variant": "test", "base": "standalone",
-    "peripherals": [{"type": "dio", "ports": [3], "bank_direction_low": "input", "bank_direction_high": "output"}],
+    "peripherals": [
+        {"type": "dio", "ports": [3], "bank_direction_low": "input", "bank_direction_high": "output",
+         "edge_counter": True},
+    ],
 }  # fmt: skip
 KC705 = {
     "target": "kc705", "variant": "test", "base": "standalone",
@@ -52,7 +55,7 @@ class Top(Module):
             Signal(width, name_override=name) for name, width in widths.items()
         ]
         self.ports = set(outer)
-        self.pads = 0
+        self.numbers = {channel.pads: channel.number for channel in board.channels if channel.kind != "counter"}
         phys = eem_phys(self, board)
         self.submodules += [phy for _, phy in phys]
         self.submodules.core = core = RTIOCore([Channel.of(phy, name) for name, phy in phys])
@@ -64,7 +67,7 @@ class Top(Module):
             self.ports.add(port)
 
     def request(self, signal: str, index: int) -> Any:
-        n, self.pads = self.pads, self.pads + 1
+        n = self.numbers[Pads(signal, index)]
         if signal == "user_led":
             pad = Signal(name_override=f"led{index}")
             self.comb += self.level_p[n].eq(pad)

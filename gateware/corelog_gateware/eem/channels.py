@@ -13,7 +13,7 @@ from corelog.boards.description import Description, Pads
 
 from ..rtio.phy import ttl, ttl_serdes
 
-# Kind of a channel -> its PHY, made from the pads.
+# Kind of a channel with pads of its own -> its PHY, made from them.
 PHYS = {"output": ttl_serdes.Output, "inout": ttl_serdes.InOut, "led": ttl.Output}
 
 # The banks of Kasli's EEM connectors run at 2.5 V.
@@ -23,7 +23,8 @@ _EEM_STANDARD = "LVDS_25"
 def eem_io(description: Description) -> list[tuple[Any, ...]]:
     """Pads of the channels at EEM connectors, for `platform.add_extension`: (`eem5`, 3) is pair 3 of connector eem5,
     with `p` and `n`. The platform must have the connectors, with the pin names of Migen's Kasli."""
-    return [_pair(channel.pads) for channel in description.channels if channel.pads.signal.startswith("eem")]
+    places = dict.fromkeys(channel.pads for channel in description.channels)
+    return [_pair(pads) for pads in places if pads.signal.startswith("eem")]
 
 
 def eem_phys(platform: Any, description: Description) -> list[tuple[str, Module]]:
@@ -31,10 +32,16 @@ def eem_phys(platform: Any, description: Description) -> list[tuple[str, Module]
 
     The platform has the pads of `eem_io` and those of the board's own signals (LEDs, SMA connectors).
     """
-    return [
-        (channel.name, PHYS[channel.kind](platform.request(channel.pads.signal, channel.pads.index)))
-        for channel in description.channels
-    ]
+    found: list[tuple[str, Module]] = []
+    at: dict[Pads, Any] = {}
+    for channel in description.channels:
+        pads = channel.pads
+        if channel.kind == "counter":
+            phy: Module = ttl_serdes.EdgeCounter(at[pads])
+        else:
+            phy = at[pads] = PHYS[channel.kind](platform.request(pads.signal, pads.index))
+        found.append((channel.name, phy))
+    return found
 
 
 def _pair(pads: Pads) -> tuple[Any, ...]:

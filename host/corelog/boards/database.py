@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import count
 
-from corelog.boards.description import PREFIXES, Description, DescriptionError
+from corelog.boards.description import Description, DescriptionError, Numbers, names, new_numbers
 
-_CLASSES = {"output": "TTLOut", "inout": "TTLInOut", "led": "TTLOut"}
+# kind of a channel -> module and class of its driver
+_DRIVERS = {
+    "output": ("ttl", "TTLOut"),
+    "inout": ("ttl", "TTLInOut"),
+    "led": ("ttl", "TTLOut"),
+    "counter": ("edge_counter", "EdgeCounter"),
+}
 
 _HEADER = '''\
 # Device database of {primary}.
@@ -64,7 +69,7 @@ _PROXIES = {
 _CHANNEL = '''
 device_db["{name}"] = {{
     "type": "local",
-    "module": "{package}.coredevice.ttl",
+    "module": "{package}.coredevice.{module}",
     "class": "{class_name}",
     "arguments": {{"channel": {channel:#08x}}},
 }}
@@ -94,20 +99,22 @@ def database(primary: Description, satellites: Mapping[int, Description], artiq:
         not_started="" if artiq else "; --artiq adds the commands that start them",
         proxies=proxies,
     )
-    numbers = {name: count() for name in set(PREFIXES.values())}  # names count on from board to board
+    numbers = new_numbers()
     for destination, board in [(0, primary), *sorted(satellites.items())]:
         text += f"\n# Destination {destination}: {board}\n"
         text += "".join(_channels(destination, board, package, numbers))
     return text
 
 
-def _channels(destination: int, board: Description, package: str, numbers: dict[str, count[int]]) -> Iterator[str]:
-    for channel in board.channels:
-        name = PREFIXES[channel.kind]
+def _channels(destination: int, board: Description, package: str, numbers: Numbers) -> Iterator[str]:
+    called = names([(channel.kind, channel.pads) for channel in board.channels], numbers)
+    for name, channel in zip(called, board.channels, strict=True):
+        module, class_name = _DRIVERS[channel.kind]
         yield _CHANNEL.format(
-            name=f"{name}{next(numbers[name])}",
+            name=name,
             package=package,
-            class_name=_CLASSES[channel.kind],
+            module=module,
+            class_name=class_name,
             channel=destination << 16 | channel.number,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -12,8 +13,11 @@ from corelog.boards import schema
 
 SCHEMA: schema.Schema = json.loads(Path(__file__).with_name("schema.json").read_text())
 
-# kind of a channel -> what its name begins with
-PREFIXES = {"output": "ttl", "inout": "ttl", "led": "led"}
+# kind of a channel -> what its name begins with; a counter has the name of its input, and `_counter`
+_PREFIXES = {"output": "ttl", "inout": "ttl", "led": "led"}
+
+Numbers = Mapping[str, "count[int]"]
+"""For each beginning of a name, the numbers to come."""
 
 # target -> revision -> number of user LEDs that are RTIO channels of a standalone board
 LEDS = {"kasli": {"v1.0": 1, "v1.1": 2, "v2.0": 2}, "kc705": {"": 2}}
@@ -36,8 +40,9 @@ class Pads:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """An RTIO channel. `number` and `name` (ttl0, led0, ...) are on its board; kind: `output`, `inout` (the direction
-    is set by experiments) or `led` (an output)."""
+    """An RTIO channel. `number` and `name` (ttl0, ttl0_counter, led0, ...) are on its board; kind: `output`, `inout`
+    (the direction is set by experiments), `led` (an output) or `counter` (of the edges of the `inout` with its pads).
+    """
 
     number: int
     name: str
@@ -138,6 +143,8 @@ def _channels(target: str, leds: int, peripherals: list[dict[str, Any]]) -> tupl
             signal = f"eem{peripheral['ports'][0]}"
             banks = [peripheral["bank_direction_low"]] * 4 + [peripheral["bank_direction_high"]] * 4
             found += [(kinds[direction], Pads(signal, i)) for i, direction in enumerate(banks)]
+            if peripheral.get("edge_counter", False):
+                found += [("counter", Pads(signal, i)) for i, direction in enumerate(banks) if direction == "input"]
         else:
             signal = "user_sma"
             found += [(kinds[peripheral[f"direction_{pin}"]], Pads(f"user_sma_gpio_{pin}", 0)) for pin in "pn"]
@@ -145,6 +152,24 @@ def _channels(target: str, leds: int, peripherals: list[dict[str, Any]]) -> tupl
             raise DescriptionError(f"peripherals[{n}] is at {signal}, as peripherals[{users[signal]}] is")
         users[signal] = n
     found += [("led", Pads("user_led", i)) for i in range(leds)]
-    numbers = {prefix: count() for prefix in PREFIXES.values()}
-    names = [f"{PREFIXES[kind]}{next(numbers[PREFIXES[kind]])}" for kind, _ in found]
-    return tuple(Channel(number, name, *where) for number, (name, where) in enumerate(zip(names, found, strict=True)))
+    named = zip(names(found, new_numbers()), found, strict=True)
+    return tuple(Channel(number, name, *where) for number, (name, where) in enumerate(named))
+
+
+def new_numbers() -> Numbers:
+    """For `names`, from 0."""
+    return {prefix: count() for prefix in _PREFIXES.values()}
+
+
+def names(channels: Iterable[tuple[str, Pads]], numbers: Numbers) -> list[str]:
+    """Names of a board's channels, given by kind and pads; `numbers` count on from board to board."""
+    found: list[str] = []
+    inputs: dict[Pads, str] = {}
+    for kind, pads in channels:
+        if kind == "counter":
+            found.append(f"{inputs[pads]}_counter")
+        else:
+            prefix = _PREFIXES[kind]
+            found.append(f"{prefix}{next(numbers[prefix])}")
+            inputs[pads] = found[-1]
+    return found

@@ -49,9 +49,37 @@ def test_channels_are_numbered_card_by_card_then_the_leds() -> None:
     assert len(board(hw_rev="v1.0").channels) == 9
 
 
+def test_counters_of_a_card_come_after_its_channels_one_for_each_input_with_its_name() -> None:
+    cards = [DIO | {"ports": [2], "edge_counter": True}, DIO | {"ports": [1]}, DIO | {
+        "ports": [7], "bank_direction_low": "output", "bank_direction_high": "input", "edge_counter": True}]
+    channels = board(base="satellite", peripherals=cards).channels
+    assert [channel.number for channel in channels] == list(range(32))
+    counters = {channel.number: channel for channel in channels if channel.kind == "counter"}
+    assert counters == {
+        **{8 + i: Channel(8 + i, f"ttl{i}_counter", "counter", Pads("eem2", i)) for i in range(4)},
+        **{28 + i: Channel(28 + i, f"ttl{20 + i}_counter", "counter", Pads("eem7", 4 + i)) for i in range(4)},
+    }  # fmt: skip
+    assert [channel.name for channel in channels if channel.kind != "counter"] == [f"ttl{n}" for n in range(24)]
+
+
+def test_database_has_counters_under_the_names_of_their_inputs_on_every_board(tmp_path: Path) -> None:
+    card = DIO | {"edge_counter": True}
+    text = database(board(base="master", peripherals=[card]), {5: board(base="satellite", peripherals=[card])})
+    db = loaded(text, tmp_path)
+    counters = {name: entry for name, entry in db.items() if name.endswith("_counter")}
+    assert {name: entry["arguments"] for name, entry in counters.items()} == {
+        **{f"ttl{i}_counter": {"channel": 8 + i} for i in range(4)},
+        **{f"ttl{8 + i}_counter": {"channel": 0x50008 + i} for i in range(4)},
+    }  # fmt: skip
+    assert {(entry["module"], entry["class"]) for entry in counters.values()} == {
+        ("corelog.coredevice.edge_counter", "EdgeCounter")}
+    assert device_db.problems(db) == []
+
+
 def test_channels_of_a_kc705() -> None:
     assert board(target="kc705", hw_rev=None, base="master", peripherals=[SMA]).channels == (
-        Channel(0, "ttl0", "inout", Pads("user_sma_gpio_p", 0)), Channel(1, "ttl1", "output", Pads("user_sma_gpio_n", 0)))
+        Channel(0, "ttl0", "inout", Pads("user_sma_gpio_p", 0)),
+        Channel(1, "ttl1", "output", Pads("user_sma_gpio_n", 0)))
 
 
 def test_newer_name_of_the_role_is_understood() -> None:
@@ -83,7 +111,7 @@ def test_newer_name_of_the_role_is_understood() -> None:
     ({"peripherals": [DIO, {"type": "dio"}]}, "peripherals[1] lacks ports, bank_direction_low, bank_direction_high"),
     ({"peripherals": [DIO | {"bank_direction_low": "clkgen"}]},
      'peripherals[0].bank_direction_low is "clkgen", it must be "input" or "output"'),
-    ({"peripherals": [DIO | {"edge_counter": True}]}, "peripherals[0].edge_counter is true, it must be false"),
+    ({"peripherals": [DIO | {"edge_counter": 1}]}, "peripherals[0].edge_counter is 1, it must be of type boolean"),
     ({"peripherals": [DIO | {"edge_conter": True}]}, "edge_conter is not known; is edge_counter meant?"),
     ({"peripherals": [DIO | {"ports": [12]}]}, "peripherals[0].ports[0] is 12, it must be 11 at most"),
     ({"peripherals": [DIO | {"ports": [-1]}]}, "is -1, it must be 0 at least"),

@@ -1,0 +1,3 @@
+"""See corelog.coredevice.edge_counter."""
+
+from corelog.coredevice.edge_counter import *  # noqa: F403
