@@ -1,6 +1,6 @@
 # Corelog. `make` prints what there is; everything is built under build/ and .venv/.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lint board test-rust test-host test-gateware test-system clean
+.PHONY: help setup run test bench lint board test-rust test-host test-gateware test-system gateware-check clean
 
 VENV := .venv/bin
 # Tests that hold real time against a limit run alone, the others on all cores, module by module.
@@ -57,6 +57,13 @@ test-system: setup ## the whole system on the simulated board
 	$(VENV)/corelog board --build-only --satellites 1 --vcd none
 	$(VENV)/pytest -q --durations=12 $(PARALLEL) tests/hil $(AGAIN) tests/hil; }
 	$(VENV)/pytest -q --durations=6 -m timing tests/hil $(AGAIN) tests/hil; }
+
+gateware-check: .venv/yosys-installed ## clocks, constraints, size and registers of every board (VARIANT=NAME: of one)
+	@$(VENV)/python -m corelog_gateware.check $(VARIANT)
+
+.venv/yosys-installed: requirements-check.lock | setup
+	$(VENV)/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
 
 bench: setup ## cycle counts and rates, beside the recorded ones
 	@$(VENV)/python tests/bench/bench.py

@@ -61,7 +61,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crossings: list[Crossin
     monkeypatch.setattr(check, "OUTPUT", tmp_path)
     monkeypatch.setattr("corelog_gateware.check.variants.OUTPUT", tmp_path)
     monkeypatch.setattr(check, "all_variants", lambda: {"sim-x": board})
-    monkeypatch.setattr(check, "elaborate", lambda variant: Found("", crossings, [], [], [], []))
+    monkeypatch.setattr(check, "elaborate", lambda variant: Found("", crossings, [], [], [], [], []))
     monkeypatch.setattr(check.allowed, "load", lambda: entries)
     return check.main([*arguments, "--quick"])
 

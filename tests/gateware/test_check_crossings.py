@@ -25,6 +25,7 @@ from migen.genlib.cdc import BlindTransfer, GrayCounter, MultiReg, PulseSynchron
 from migen.genlib.fifo import AsyncFIFO
 from migen.genlib.resetsync import AsyncResetSynchronizer
 
+from corelog_gateware.check import timing
 from corelog_gateware.check.clocks import CheckError
 from corelog_gateware.check.crossings import Crossing, Crossings, crossings
 from corelog_gateware.check.design import Design
@@ -379,3 +380,20 @@ def test_a_clock_from_nowhere_and_a_domain_declared_twice_stop_the_check() -> No
         found(nowhere)
     with pytest.raises(CheckError, match="clock domain a is declared twice"):
         found(lambda top: top.clock_domains.__iadd__(ClockDomain("a")))
+
+
+def test_a_fifo_between_clocks_that_are_not_declared_as_asynchronous_is_a_fault() -> None:
+    def faults(declared: Callable[[Any], list[tuple[Any, Any]]]) -> list[str]:
+        top = Managed()
+        queue = AsyncFIFO(4, 16)
+        top.submodules.queue = ClockDomainsRenamer({"write": "x", "read": "b"})(queue)
+        top.comb += [queue.we.eq(1), queue.re.eq(1), queue.din.eq(top.count)]
+        design = Design(top, [top.clk_a, top.clk_b, top.pad])
+        return timing.faults(design, crossings(design).memories, declared(top))
+
+    fault = ["a FIFO between b and x would be timed: add_false_path_constraints for both"]
+    assert faults(lambda top: []) == fault
+    assert faults(lambda top: [(top.x.clk, top.a.clk), (top.y.clk, top.b.clk)]) == fault
+    assert faults(lambda top: [(top.b.clk, top.x.clk)]) == []
+    # The clock that the manager makes x from stands for x too.
+    assert faults(lambda top: [(top.clk_a, top.clk_b)]) == []

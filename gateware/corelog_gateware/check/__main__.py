@@ -38,6 +38,7 @@ def check_quickly(variant: Variant, entries: list[allowed.Entry]) -> Outcome:
         return outcome
     faults, outcome.allowed = allowed.sort_out(found.crossings, entries)
     outcome.faults += [f"clock crossing, {fault}" for fault in faults]
+    outcome.faults += found.timing_faults
     if not variant.is_simulated:
         verilog, xdc = (variant.directory / "gateware" / f"top.{kind}" for kind in ("v", "xdc"))
         outcome.faults += constraints.faults(

@@ -120,3 +120,21 @@ class Clocks:
             raise CheckError(f"clock {name} comes from nowhere: connect it to a port or a clock manager")
         return Clock(name, bit, -2 - bit)
 
+    def parents(self, clock: Clock) -> list[Clock]:
+        """The clocks that a clock manager makes ``clock`` from; none if it starts at a port or elsewhere."""
+        if clock.root not in self._drivers:
+            return []
+        instance, _ = self._drivers[clock.root]
+        inputs = (self.pin(instance, pin) for pin in ("CLKIN1", "CLKIN2") if cell_of(instance).related)
+        return [parent for parent in inputs if parent is not None and parent.root >= 0]
+
+    def apart(self, one: Clock, other: Clock, declared: set[frozenset[Clock]]) -> bool:
+        """Whether the vendor's tool is told not to time what passes between two clocks: they are ``declared`` as
+        asynchronous, or everything that one of them is made from is."""
+        if one == other or frozenset((one, other)) in declared:
+            return True
+        for clock, rest in ((one, other), (other, one)):
+            parents = self.parents(clock)
+            if parents and all(self.apart(parent, rest, declared) for parent in parents):
+                return True
+        return False

@@ -52,6 +52,8 @@ class Crossings:
     from clocks of the same clock manager by (source clock, destination clock), which the vendor's tool times."""
 
     faults: set[Crossing] = field(default_factory=set)
+    # Of memories that cross clocks within a primitive: LiteX excepts registers of MultiRegs from timing, not these.
+    memories: set[tuple[Clock, Clock]] = field(default_factory=set)
     primitives: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     related: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -210,3 +212,4 @@ class _Search:
                     )
                 else:
                     self.result.primitives[f"memory of {holder}", self._domain(written), self._domain(read)] += 1
+                    self.result.memories.add((written, read))

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from . import timing
 from .clocks import CheckError
 from .crossings import Crossing, crossings
 from .design import Design
@@ -32,6 +33,7 @@ class Found:
     related: list[tuple[str, str, int]]
     transceiver_ports: list[str]
     clock_ports: list[str]
+    timing_faults: list[str]
 
 
 def search(variant: Variant) -> Found:
@@ -41,6 +43,8 @@ def search(variant: Variant) -> Found:
     soc.finalize()
     design = Design(soc, soc.platform.constraint_manager.get_io_signals(), variant.pad_clocks)
     result = crossings(design)
+    toolchain = soc.platform.toolchain
+    timed = timing.faults(design, result.memories, toolchain.false_paths) if toolchain else []
     special = [design.transceiver_ports(), design.clock_ports()]
     variant.write(soc, variant.directory)
     # Ports have got their names.
@@ -52,6 +56,7 @@ def search(variant: Variant) -> Found:
         sorted((*key, number) for key, number in result.related.items()),
         transceivers,
         clocks,
+        timed,
     )
 
 

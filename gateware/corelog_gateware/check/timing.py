@@ -1,0 +1,27 @@
+"""Whether constraints keep the vendor's tool from timing what named primitives carry between unrelated clocks.
+
+LiteX excepts the registers of MultiRegs and AsyncResetSynchronizers by itself; a FIFO's memory needs both clocks
+declared as asynchronous (``add_false_path_constraints``), or its paths cannot meet timing.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from migen import Signal
+
+from .clocks import Clock
+from .design import Design
+
+
+def faults(design: Design, memories: Iterable[tuple[Clock, Clock]], declared: Iterable[tuple[Any, Any]]) -> list[str]:
+    """:param memories: clocks that a memory is written with and read with.
+    :param declared: pairs of clock signals of the platform's toolchain.
+    """
+    pairs = {
+        frozenset((design.clocks.of(one), design.clocks.of(other)))
+        for one, other in declared
+        if isinstance(one, Signal) and isinstance(other, Signal)
+    }
+    wrong = {frozenset(clocks) for clocks in memories if not design.clocks.apart(*clocks, pairs)}
+    names = sorted(sorted(map(design.domain_of, clocks)) for clocks in wrong)
+    return [f"a FIFO between {one} and {two} would be timed: add_false_path_constraints for both" for one, two in names]
