@@ -77,7 +77,7 @@ class InOutPad(Module):
                 "IOBUFDS_INTERMDISABLE",
                 p_DIFF_TERM="TRUE", p_IBUF_LOW_PWR="TRUE", p_USE_IBUFDISABLE="FALSE",
                 i_I=serialiser.serial, i_T=serialiser.tristate, o_O=level,
-                i_IBUFDISABLE=0, i_INTERMDISABLE=~serialiser.tristate,
+                i_IBUFDISABLE=0, i_INTERMDISABLE=~released,
                 io_IO=pads.p, io_IOB=pads.n,
             )  # fmt: skip
         else:
