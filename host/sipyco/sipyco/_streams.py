@@ -2,8 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Protocol
+
+from sipyco import keepalive
+from sipyco.tools import SimpleSSLConfig
 
 READ_SIZE = 256 * 1024
 """Bytes taken from a stream at once: hundreds of lines per wake-up when it is busy."""
@@ -240,6 +243,41 @@ async def for_each_line(reader: asyncio.StreamReader, take: Callable[[bytes], No
             return
         for line in splitter.feed(data):
             take(line)
+
+
+class LineClient:
+    """The client's end of a connection over which a server sends lines."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    receive_task: asyncio.Task[None]
+
+    async def _open(self, hello: bytes, host: str, port: int, ssl_config: SimpleSSLConfig | None,
+                    timeout: float | None, receive: Callable[[], Coroutine[Any, Any, None]],
+                    before_receive_cb: Callable[[], Any] | None = None) -> None:
+        """Connect, send `hello` and let `receive()` run from then on. Raises OSError or ssl.SSLError if that fails,
+        TimeoutError if it takes longer than `timeout` s.
+        """
+        context = None if ssl_config is None else ssl_config.create_client_context()
+        async with asyncio.timeout(timeout):
+            self.reader, self.writer = await keepalive.async_open_connection(host, port, limit=READ_SIZE, ssl=context)
+        try:
+            if before_receive_cb is not None:
+                before_receive_cb()
+            self.writer.write(hello)
+            await self.writer.drain()
+        except BaseException:
+            self.writer.close()
+            raise
+        self.receive_task = asyncio.create_task(receive())
+
+    async def _end(self) -> None:
+        """Stop receiving and close."""
+        self.receive_task.cancel()
+        try:
+            await asyncio.wait([self.receive_task])
+        finally:
+            await close_client(self.writer)
 
 
 async def close_client(writer: asyncio.StreamWriter) -> None:

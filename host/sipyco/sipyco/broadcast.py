@@ -14,8 +14,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sipyco import keepalive, pyon
-from sipyco._streams import READ_SIZE, Fanout, Outbox, close_client, for_each_line
+from sipyco import pyon
+from sipyco._streams import Fanout, LineClient, Outbox, for_each_line
 from sipyco.tools import AsyncioServer, SimpleSSLConfig, read_first_line
 
 __all__ = ["Broadcaster", "Receiver"]
@@ -138,15 +138,13 @@ class Broadcaster(AsyncioServer):
 Callbacks = Callable[[Any], Any] | Iterable[Callable[[Any], Any]]
 
 
-class Receiver:
+class Receiver(LineClient):
     """Listens to a channel and calls `notify_cb` (one or several) with each object.
 
     `disconnect_cb()` is called when the connection ends or a callback raised, which ends the reception; the
     exception is then re-raised by `close`. `missed_cb(count)` is called when messages were missed, before the object
     that follows them; `missed` counts them.
     """
-
-    receive_task: asyncio.Task[None]
 
     def __init__(self, name: str, notify_cb: Callbacks, disconnect_cb: Callable[[], Any] | None = None, *,
                  missed_cb: Callable[[int], Any] | None = None) -> None:
@@ -161,26 +159,13 @@ class Receiver:
         """Connect and start receiving. Raises OSError or ssl.SSLError if that fails, TimeoutError if it takes longer
         than `timeout` s.
         """
-        context = None if ssl_config is None else ssl_config.create_client_context()
-        async with asyncio.timeout(timeout):
-            self.reader, self.writer = await keepalive.async_open_connection(host, port, limit=READ_SIZE, ssl=context)
-        try:
-            self.writer.write(_BANNER + self.name.encode() + b"\n")
-            await self.writer.drain()
-        except BaseException:
-            self.writer.close()
-            raise
-        self.receive_task = asyncio.create_task(self._receive())
+        await self._open(_BANNER + self.name.encode() + b"\n", host, port, ssl_config, timeout, self._receive)
 
     async def close(self) -> None:
         """Stop receiving and close. Raises what a callback raised, if one did."""
-        self.receive_task.cancel()
-        try:
-            await self.receive_task
-        except asyncio.CancelledError:
-            pass
-        finally:
-            await close_client(self.writer)
+        await self._end()
+        if not self.receive_task.cancelled() and (error := self.receive_task.exception()) is not None:
+            raise error
 
     async def _receive(self) -> None:
         try:

@@ -20,8 +20,8 @@ from functools import partial
 from operator import getitem
 from typing import Any
 
-from sipyco import keepalive, pyon
-from sipyco._streams import READ_SIZE, Fanout, Outbox, close_client, for_each_line
+from sipyco import pyon
+from sipyco._streams import Fanout, LineClient, Outbox, for_each_line
 from sipyco.tools import AsyncioServer, SimpleSSLConfig, read_first_line
 
 __all__ = ["ModAction", "Notifier", "Publisher", "Subscriber", "process_mod", "update_from_dict"]
@@ -206,7 +206,7 @@ class Publisher(AsyncioServer):
             subscribers.put(_encode(mod))
 
 
-class Subscriber:
+class Subscriber(LineClient):
     """Follows a structure of a Publisher.
 
     `target_builder(struct)` is called with the whole structure, at the start and whenever the publisher sends it
@@ -214,10 +214,6 @@ class Subscriber:
     called with the mod. `disconnect_cb()` is called when the connection ends, or a callback raised or the mod did not
     fit (which is logged and ends the reception), but not by `close`.
     """
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    receive_task: asyncio.Task[None]
 
     def __init__(self, notifier_name: str, target_builder: Callable[[Any], Any],
                  notify_cb: Callable[[dict[str, Any]], Any] | Iterable[Callable[[dict[str, Any]], Any]] | None = None,
@@ -235,24 +231,12 @@ class Subscriber:
         """Connect, call `before_receive_cb()`, subscribe. Raises OSError or ssl.SSLError if that fails, TimeoutError
         if it takes longer than `timeout` s.
         """
-        context = None if ssl_config is None else ssl_config.create_client_context()
-        async with asyncio.timeout(timeout):
-            self.reader, self.writer = await keepalive.async_open_connection(host, port, limit=READ_SIZE, ssl=context)
-        try:
-            if before_receive_cb is not None:
-                before_receive_cb()
-            self.writer.write(_BANNER + self.notifier_name.encode() + b"\n")
-            await self.writer.drain()
-        except BaseException:
-            self.writer.close()
-            raise
-        self.receive_task = asyncio.create_task(self._receive())
+        hello = _BANNER + self.notifier_name.encode() + b"\n"
+        await self._open(hello, host, port, ssl_config, timeout, self._receive, before_receive_cb)
 
     async def close(self) -> None:
         """Stop receiving and close."""
-        self.receive_task.cancel()
-        await asyncio.wait([self.receive_task])
-        await close_client(self.writer)
+        await self._end()
 
     async def _receive(self) -> None:
         try:
