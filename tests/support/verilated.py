@@ -69,7 +69,12 @@ def build(top: Module, ios: Iterable[Any], driver: Path, name: str, models: Sequ
     """
     text = str(verilog.convert(top, set(ios), name="dut"))
     # The first comment holds the time of generation.
-    text = text[text.index("module dut"):] + "".join(model.read_text() for model in models)
+    return build_verilog(text[text.index("module dut"):], driver, name, models)
+
+
+def build_verilog(text: str, driver: Path, name: str, models: Sequence[Path] = ()) -> Path:
+    """Likewise for Verilog text, with module `dut`."""
+    text += "".join(model.read_text() for model in models)
     program, env = verilator()
     version = _run([str(program), "--version"], env, ROOT) + _run(["g++", "--version"], env, ROOT)
     tools = [*_VERILATOR_FLAGS, *_MAKE_FLAGS, version]

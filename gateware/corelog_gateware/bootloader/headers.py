@@ -19,7 +19,8 @@ def write(soc: Any, directory: Path) -> None:
     memories = {name: soc.bus.regions[name] for name in MEMORIES}
     settings = soc.sdram.controller.settings
     texts = {
-        "csr.h": export.get_csr_header(registers, soc.constants, soc.bus.regions["csr"].origin),
+        # LiteX counts addresses from the first of these modules, whatever base it is told.
+        "csr.h": export.get_csr_header(registers, soc.constants),
         "soc.h": export.get_soc_header(soc.constants),
         "mem.h": export.get_mem_header(memories),
         "regions.ld": export.get_linker_regions(memories),

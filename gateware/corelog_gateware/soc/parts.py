@@ -4,6 +4,7 @@ The bootloader (``corelog_gateware.bootloader``) needs the DDR3, the flash, the 
 :data:`BOOT_MEMORY`; it runs from the memory-mapped flash and copies the firmware to main RAM.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from litedram.modules import SDRAMModule
@@ -15,10 +16,13 @@ from migen import Cat, Instance, Module, Record, Signal
 
 from corelog.flash.layout import BOOTLOADER, FIRMWARE, STORAGE, Target
 
+from .core_device import CoreDevice
 from .dna import DNA
 from .entropy import Entropy
+from .ethernet import FrameLink
 from .icap import ICAP
 from .identity import Identity
+from .satellite import Satellite
 from .spi_phy import SpiPHY
 from .startup import Startup
 
@@ -38,6 +42,14 @@ MEMORY_TEST_BYTES = 64 * 1024
 def reset_address(layout: Target) -> int:
     """Where the CPU starts: the bootloader in the memory-mapped flash."""
     return FLASH_BASE + layout.bootloader
+
+
+def board(common: dict[str, Any], link_phys: Sequence[Module], ethernet: Module | None) -> Any:
+    """A :class:`CoreDevice` if there is an Ethernet PHY (LiteEth's), else a :class:`Satellite`, whose uplink is the
+    first of ``link_phys``. ``common``: parameters of :class:`BoardSoC`."""
+    if ethernet is not None:
+        return CoreDevice(ethernet_phy=FrameLink(ethernet), link_phys=link_phys, **common)
+    return Satellite(uplink_phy=link_phys[0], link_phys=link_phys[1:], **common)
 
 
 def add_ddr3(soc: Any, phy: Module, module: SDRAMModule) -> None:

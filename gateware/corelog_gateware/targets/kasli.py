@@ -3,6 +3,7 @@
 ``python -m corelog_gateware.targets.kasli (--variant VARIANT | FILE) [--build-dir DIR] [--build]``, see ``main.py``.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from litedram.modules import MT41K256M16
@@ -17,41 +18,64 @@ from ..clocking import KasliCRG
 from ..eem import eem_io, eem_phys
 from ..platforms import kasli_platform
 from ..soc import parts
-from ..soc.base import BoardSoC
 from ..soc.identity import Identity
+from ..transceiver import KasliTransceivers
 from .main import CLOCK_FREQUENCY, run
 
 LAYOUT = layout.TARGETS["kasli"]
-# Number of the revision in the constant BOARD_KASLI, and user LEDs.
-REVISIONS = {"v1.0": (10, 1), "v1.1": (11, 3), "v2.0": (20, 3)}
+
+
+@dataclass(frozen=True)
+class Revision:
+    """``number``: in the constant ``BOARD_KASLI``. ``sfp_pins``: the SFP cages' signals are on pins, not on I2C."""
+
+    number: int
+    leds: int
+    sfps: int
+    sfp_pins: bool
+
+
+REVISIONS = {"v1.0": Revision(10, 1, 3, True), "v1.1": Revision(11, 3, 3, True), "v2.0": Revision(20, 3, 4, False)}
 
 
 def make(description: Description, ident: str) -> Any:
-    revision, leds = REVISIONS[description.hw_rev]
+    """SFP0 is Ethernet, or a satellite's uplink; the others are links downstream unless the board is alone."""
+    revision = REVISIONS[description.hw_rev]
+    alone, satellite = description.base == "standalone", description.base == "satellite"
     platform = kasli_platform(description.hw_rev)
-    identity = Identity()
     platform.add_extension(eem_io(description))
-    crg = KasliCRG(platform, transceivers=False)
-    soc = BoardSoC(
-        platform=platform,
-        crg=crg,
-        clk_freq=CLOCK_FREQUENCY,
-        ident=ident,
-        reset_address=parts.reset_address(LAYOUT),
-        identity=identity,
-        uart_phy=RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
-        rtio_phys=eem_phys(platform, description),
-        lanes=description.sed_lanes,
-        **parts.BOOT_MEMORY,
+    crg = KasliCRG(platform, transceivers=not alone)
+    used = range(1 if alone else revision.sfps)
+    sfps = [platform.request("sfp", n) for n in used]
+    quad = KasliTransceivers(
+        platform, crg, sfps if satellite else sfps[1:], uplink=satellite, ethernet=None if satellite else sfps[0]
     )
-    soc.add_constant("BOARD_KASLI", revision)
+    identity = Identity()
+    board = {
+        "platform": platform,
+        "crg": crg,
+        "clk_freq": CLOCK_FREQUENCY,
+        "ident": ident,
+        "reset_address": parts.reset_address(LAYOUT),
+        "identity": identity,
+        "uart_phy": RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
+        "rtio_phys": eem_phys(platform, description),
+        "lanes": description.sed_lanes,
+    } | parts.BOOT_MEMORY
+    soc = parts.board(board, quad.phys, quad.ethernet)
+    soc.submodules.quad = quad
+    soc.add_constant("BOARD_KASLI", revision.number)
     phy = A7DDRPHY(platform.request("ddram"), memtype="DDR3", nphases=4, sys_clk_freq=CLOCK_FREQUENCY)
     parts.add_ddr3(soc, phy, MT41K256M16(CLOCK_FREQUENCY, "1:4"))
     startup = parts.add_flash(soc, platform.request("spiflash"), LAYOUT)
     parts.add_identity(soc, identity, startup)
     rtio_leds = sum(channel.kind == "led" for channel in description.channels)
-    parts.add_small(soc, platform, leds - rtio_leds, rtio_leds)
-    if description.hw_rev == "v2.0":
+    parts.add_small(soc, platform, revision.leds - rtio_leds, rtio_leds)
+    if revision.sfp_pins:
+        for n in used:
+            control = platform.request("sfp_ctl", n)
+            soc.comb += control.tx_disable.eq(0)
+    else:
         soc.error_led = GPIOOut(platform.request("error_led"))
     return soc
 

@@ -9,6 +9,8 @@ from litedram.modules import MT8JTF12864
 from litedram.phy import K7DDRPHY
 from litex.soc.cores.gpio import GPIOOut
 from litex.soc.cores.uart import RS232PHY
+from migen import Signal
+from migen.genlib.cdc import MultiReg
 
 from corelog.boards.description import Description
 from corelog.flash import layout
@@ -17,8 +19,8 @@ from ..clocking import KC705CRG
 from ..eem import eem_io, eem_phys
 from ..platforms import kc705_platform
 from ..soc import parts
-from ..soc.base import BoardSoC
 from ..soc.identity import Identity
+from ..transceiver import KC705Transceivers, kc705_ethernet
 from .main import CLOCK_FREQUENCY, run
 
 LAYOUT = layout.TARGETS["kc705"]
@@ -27,23 +29,34 @@ LEDS = 8
 
 
 def make(description: Description, ident: str) -> Any:
+    """Links: the SFP cage (a satellite's uplink) and the SMA connectors of a transceiver."""
+    alone, satellite = description.base == "standalone", description.base == "satellite"
     platform = kc705_platform()
-    identity = Identity()
     platform.add_extension(eem_io(description))
-    crg = KC705CRG(platform, transceivers=False)
-    soc = BoardSoC(
-        platform=platform,
-        crg=crg,
-        clk_freq=CLOCK_FREQUENCY,
-        ident=ident,
-        reset_address=parts.reset_address(LAYOUT),
-        identity=identity,
-        uart_phy=RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
-        rtio_phys=eem_phys(platform, description),
-        lanes=description.sed_lanes,
-        reset_button=platform.request("cpu_reset"),
-        **parts.BOOT_MEMORY,
-    )
+    crg = KC705CRG(platform, transceivers=not alone)
+    identity, reset_button = Identity(), Signal()
+    board = {
+        "platform": platform,
+        "crg": crg,
+        "clk_freq": CLOCK_FREQUENCY,
+        "ident": ident,
+        "reset_address": parts.reset_address(LAYOUT),
+        "identity": identity,
+        "uart_phy": RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
+        "rtio_phys": eem_phys(platform, description),
+        "lanes": description.sed_lanes,
+        "reset_button": reset_button,
+    } | parts.BOOT_MEMORY
+    transceivers = None
+    if not alone:
+        links = [platform.request("sfp"), platform.request("user_sma_mgt")]
+        transceivers = KC705Transceivers(platform, crg, links, uplink=satellite)
+    phys = [] if transceivers is None else transceivers.phys
+    soc = parts.board(board, phys, None if satellite else kc705_ethernet(platform, crg))
+    if transceivers is not None:
+        soc.submodules.transceivers = transceivers
+        soc.comb += platform.request("sfp_tx_disable_n").eq(1)
+    soc.specials += MultiReg(platform.request("cpu_reset"), reset_button)
     soc.add_constant("BOARD_KC705", REVISION)
     phy = K7DDRPHY(platform.request("ddram"), memtype="DDR3", nphases=4, sys_clk_freq=CLOCK_FREQUENCY)
     parts.add_ddr3(soc, phy, MT8JTF12864(CLOCK_FREQUENCY, "1:4"))

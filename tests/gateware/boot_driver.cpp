@@ -1,0 +1,86 @@
+// A flash and a clock for the SoC under test: arguments are the flash's image, the cycles to give up after, and how
+// many first cycles of the flash's clock get lost, as STARTUPE2 loses them. UART bytes go to standard output; the end
+// comes with the first mark (printed as "mark <hex>"), with the text "litex>" or "give up".
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "Vdut.h"
+#include "verilated.h"
+
+namespace {
+
+// SPI mode 0, command 0x03 only. Counts what a real one would not forgive.
+struct Flash {
+    std::vector<uint8_t> bytes;
+    unsigned lost;
+    bool clk = false;
+    unsigned bits = 0;
+    uint64_t in = 0;
+    uint32_t address = 0;
+    bool miso = true;
+
+    void step(bool cs_n, bool new_clk, bool mosi) {
+        const bool rise = new_clk && !clk, fall = !new_clk && clk;
+        clk = new_clk;
+        if (lost > 0) {
+            lost -= fall;
+            return;
+        }
+        if (cs_n) {
+            bits = 0;
+            in = 0;
+            miso = true;
+        } else if (rise) {
+            in = in << 1 | mosi;
+            bits += 1;
+            if (bits == 8 && (in & 0xff) != 0x03) {
+                printf("\nflash: command %02x\n", unsigned(in & 0xff));
+                exit(3);
+            }
+            if (bits == 32) address = in & 0xffffff;
+        } else if (fall && bits >= 32) {
+            const unsigned n = bits - 32;
+            const uint32_t at = (address + n / 8) & 0xffffff;
+            const uint8_t byte = at < bytes.size() ? bytes[at] : 0xff;
+            miso = byte >> (7 - n % 8) & 1;
+        }
+    }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 4) return 2;
+    Flash flash{};
+    flash.lost = unsigned(strtoul(argv[3], nullptr, 0));
+    FILE* file = fopen(argv[1], "rb");
+    if (!file) return 2;
+    for (int c; (c = fgetc(file)) != EOF;) flash.bytes.push_back(uint8_t(c));
+    fclose(file);
+    const uint64_t limit = strtoull(argv[2], nullptr, 0);
+    VerilatedContext context;
+    Vdut dut{&context};
+    std::string text;
+    for (uint64_t cycle = 0; cycle < limit; ++cycle) {
+        dut.clk = 0;
+        dut.eval();
+        flash.step(dut.flash_cs_n, dut.flash_clk, dut.flash_mosi);
+        dut.flash_miso = flash.miso;
+        dut.clk = 1;
+        dut.eval();
+        if (dut.serial_tx_valid) {
+            text.push_back(char(dut.serial_tx_data));
+            putchar(dut.serial_tx_data);
+            if (text.size() >= 6 && text.compare(text.size() - 6, 6, "litex>") == 0) return 0;
+        }
+        if (dut.identity_marked) {
+            printf("\nmark %08x cycle %llu\n", unsigned(dut.identity_mark), static_cast<unsigned long long>(cycle));
+            return 0;
+        }
+    }
+    printf("\ngive up\n");
+    return 1;
+}
