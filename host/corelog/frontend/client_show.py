@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 from corelog.frontend.client_tables import argument_table, dataset_table, device_table, printable, schedule_table
 from corelog.frontend.common import CommandError
+from corelog.frontend.live_log import LiveLog
 from corelog.frontend.master_link import BROADCAST, KEEPALIVE, NOTIFY, TIMEOUT
 from corelog.master.log_lines import NAMES
 from sipyco import keepalive
@@ -28,12 +30,24 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
 }
 """What can be shown as a table: the notifier's name, and the table of its structure."""
 
-Connect = Callable[[asyncio.Event], Awaitable[Receiver | Subscriber]]
-"""Connects; sets the event when the connection ends."""
+RETRY = 1.0
+"""Seconds between attempts to reach a master that has gone. Who ends a connection sooner and says nothing is none."""
+
+
+class Link:
+    """What is known of a connection: whether anything `came`, and whether it is `lost`."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self.lost = asyncio.Event()
+
+
+Connect = Callable[[Link], Awaitable[Receiver | Subscriber]]
+"""Connects, and lets the link know what happens."""
 
 
 async def show(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
-    """Until Ctrl-C or SIGTERM. CommandError if the master does not answer or ends first."""
+    """Until Ctrl-C or SIGTERM. CommandError if the master does not answer at first."""
     if args.what in TABLES:
         await show_table(args, ssl)
     elif args.once:
@@ -55,14 +69,22 @@ def ccb_line(message: dict[str, Any]) -> str:
 
 async def show_broadcast(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
     """Prints each message of the channel `log` or `ccb` as it comes."""
-    line: Callable[[Any], str] = log_line if args.what == "log" else ccb_line
+    live = LiveLog(args, ssl, log_line)
 
-    async def connect(lost: asyncio.Event) -> Receiver:
-        receiver = Receiver(args.what, lambda message: print(line(message), flush=True), lost.set)
+    async def connect(link: Link) -> Receiver:
+        def take(message: Any) -> None:
+            link.came = True
+            if args.what == "log":
+                live.take(message)
+            else:
+                print(ccb_line(message), flush=True)
+
+        receiver = Receiver(args.what, take, link.lost.set)
         await receiver.connect(args.server, args.port or BROADCAST, ssl)
+        live.listen(receiver)
         return receiver
 
-    await follow(connect)
+    await follow(connect, live.run)
 
 
 async def show_table(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> None:
@@ -76,8 +98,12 @@ async def show_table(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> N
         current = struct
         return struct
 
-    async def connect(lost: asyncio.Event) -> Subscriber:
-        subscriber = Subscriber(notifier, init, lambda mod: changed.set(), lost.set)
+    async def connect(link: Link) -> Subscriber:
+        def note(mod: Any) -> None:
+            link.came = True
+            changed.set()
+
+        subscriber = Subscriber(notifier, init, note, link.lost.set)
         await subscriber.connect(args.server, args.port or NOTIFY, ssl_config=ssl)
         return subscriber
 
@@ -90,16 +116,16 @@ async def show_table(args: argparse.Namespace, ssl: SimpleSSLConfig | None) -> N
                 return
             await asyncio.sleep(REDRAW_EVERY)
 
-    await follow(connect, draw)
+    await follow(connect, draw, args.once)
 
 
-async def follow(connect: Connect, work: Callable[[], Awaitable[None]] | None = None) -> None:
-    """Until Ctrl-C or SIGTERM, or the end of `work`. CommandError if the master does not answer or ends first."""
+async def follow(connect: Connect, work: Callable[[], Awaitable[None]], once: bool = False) -> None:
+    """Until Ctrl-C or SIGTERM, or the end of `work`. A master that was there and has gone is waited for, unless `once`;
+    CommandError if it does not answer at first.
+    """
     signals = SignalHandler()
     signals.setup()
-    tasks = [asyncio.ensure_future(signals.wait_terminate()), asyncio.ensure_future(_follow(connect))]
-    if work is not None:
-        tasks.append(asyncio.ensure_future(work()))
+    tasks = [asyncio.ensure_future(wait) for wait in (signals.wait_terminate(), _follow(connect, once), work())]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -111,16 +137,35 @@ async def follow(connect: Connect, work: Callable[[], Awaitable[None]] | None = 
         signals.teardown()
 
 
-async def _follow(connect: Connect) -> None:
-    lost = asyncio.Event()
+async def _follow(connect: Connect, once: bool) -> None:
+    found, link = await _connected(connect)
+    while True:
+        began = time.monotonic()
+        try:
+            await link.lost.wait()
+        finally:
+            await found.close()
+        if once or not (link.came or time.monotonic() - began > RETRY):
+            raise CommandError("the master ended the connection")
+        print("corelog client: the master has gone; trying again", file=sys.stderr)
+        found, link = await _connected_again(connect)
+
+
+async def _connected(connect: Connect) -> tuple[Receiver | Subscriber, Link]:
+    link = Link()
     try:
         async with asyncio.timeout(TIMEOUT):
-            link = await connect(lost)
+            found = await connect(link)
     except TimeoutError:
         raise CommandError("the master does not answer") from None
-    keepalive.set_keepalive(link.writer.get_extra_info("socket"), *KEEPALIVE)
-    try:
-        await lost.wait()
-    finally:
-        await link.close()
-    raise CommandError("the master ended the connection")
+    keepalive.set_keepalive(found.writer.get_extra_info("socket"), *KEEPALIVE)
+    return found, link
+
+
+async def _connected_again(connect: Connect) -> tuple[Receiver | Subscriber, Link]:
+    while True:
+        await asyncio.sleep(RETRY)
+        with contextlib.suppress(OSError, CommandError):
+            found, link = await _connected(connect)
+            link.came = True  # it is known to be a master
+            return found, link

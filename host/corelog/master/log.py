@@ -147,9 +147,7 @@ class MasterLog:
         """
         if channel != CHANNEL:
             return None
-        first, last = self.store.next - count, self.store.next - 1
-        text = (f"{__name__}:{count} log records missed by this receiver, which read too slowly: "
-                f"corelog client show log --number {first}-{last}")
+        text = log_lines.loss_text(self.store.next - count, self.store.next - 1)
         return logging.WARNING, "master", time.time(), text
 
     def _rids(self) -> list[int]:

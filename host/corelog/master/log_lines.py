@@ -28,6 +28,9 @@ FIELDS: dict[str, Callable[[str], Any]] = {
 """Of a core device's record: destination, boot, number, microseconds since its boot, Unix time of that by the common
 time axis, the same in microseconds of the core device and how far off that may be; each only where it is known."""
 
+LOSS = re.compile(r"corelog\.master\.log:[0-9]+ log records missed by this receiver, .*--number ([0-9]+)-([0-9]+)")
+"""What a client finds in its stream where records are missing: their numbers. See `loss_text`."""
+
 _BITS = {name: 1 << i for i, name in enumerate(LEVELS)}
 _MARKS = [(bit, f":{name}:".encode()) for name, bit in _BITS.items()]
 _ORIGIN = re.compile(r"firmware(?:\.dest([0-9]{1,3}))?(?:\.|$)")
@@ -105,6 +108,12 @@ def to_lines(level: int, source: str, name: str, message: str, fields: str = "")
 
 
 _NO_COLON = str.maketrans(":\n", "..")
+
+
+def loss_text(first: int, last: int) -> str:
+    """`name:message` of the notice that these records were missed."""
+    return (f"corelog.master.log:{last - first + 1} log records missed by this receiver, which read too slowly: "
+            f"corelog client show log --number {first}-{last}")
 
 
 def time_line(time: float) -> bytes:

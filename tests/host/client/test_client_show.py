@@ -59,14 +59,26 @@ async def test_once_prints_the_table_and_ends(what: str, expected: str) -> None:
             assert expected in program.lines
 
 
-async def test_show_ends_with_an_error_when_the_master_ends() -> None:
+async def test_table_is_shown_again_by_itself_when_the_master_comes_back() -> None:
     async with FakeMaster() as master:
         async with shown(master, "notify", "datasets") as program:
             await until(program, "Dataset")
-            await master.__aexit__()
-            assert await program.wait(20) == 1
-            assert "the master ended the connection" in program.last_line()
-            master._servers.clear()
+            publisher = master._servers[1]
+            await publisher.stop()
+            await until(program, "the master has gone; trying again")
+            master.datasets["new"] = (True, 1, {})
+            await publisher.start("127.0.0.1", master.ports["notify"])
+            await until(program, "new")
+            assert sum("gone" in line for line in program.lines) == 1
+            program.signal(signal.SIGINT)
+            assert await program.wait(10) == 0
+
+
+@pytest.mark.parametrize(("port", "what"), [("control", "schedule"), ("broadcast", "devices"), ("notify", "log")])
+async def test_what_is_not_the_masters_right_port_is_one_line_and_not_tried_for_ever(port: str, what: str) -> None:
+    async with FakeMaster() as master, shown(master, port, what) as program:
+        assert await program.wait(20) == 1
+        assert list(program.lines) == ["corelog client: error: the master ended the connection"]
 
 
 async def test_ccb_and_log_lines() -> None:

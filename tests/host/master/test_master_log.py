@@ -223,6 +223,46 @@ async def test_receiver_that_reads_too_slowly_is_told_exactly_what_it_can_fetch(
         await slow.close()
 
 
+async def live_client(system: Management) -> asyncio.subprocess.Process:
+    """`show log`, heard to listen; its output stands in a pipe until it is read, and then it itself."""
+    command = [Management.master_path(), "client", "-s", system.address, "show", "log"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, limit=1 << 20)
+    assert process.stdout is not None
+
+    async def listens() -> bool:
+        await send(system, b"s:INFO:n:listen\n")
+        try:
+            async with asyncio.timeout(0.2):
+                return b"n:listen" in await process.stdout.readline()
+        except TimeoutError:
+            return False
+
+    await eventually(listens, 30, "the live client")
+    return process
+
+
+async def test_live_log_fetches_what_it_missed_in_its_place(tmp_path: Path) -> None:
+    async with management(tmp_path) as system:
+        await start(system)
+        process = await live_client(system)
+        total = 150_000  # more than all queues between master and pipe hold
+        await send(system, b"".join(b"s:INFO:n:%d " % i + b"x" * 100 + b"\n" for i in range(total)))
+        await stored(system, f"n:{total - 1} ")
+        await send(system, b"s:INFO:n:the end\n")
+        assert process.stdout is not None
+        came: list[int] = []
+        async with asyncio.timeout(120):
+            while not (line := (await process.stdout.readline()).decode()).endswith("n:the end\n"):
+                assert "missed" not in line, line
+                if found := re.search(r" n:(\d+) x", line):
+                    came.append(int(found[1]))
+                elif "n:listen" not in line:
+                    assert " n:" not in line, line
+        assert came == list(range(total))
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+
+
 async def test_client_that_follows_begins_now_and_goes_on_page_by_page(capsys: pytest.CaptureFixture[str]) -> None:
     class Store:
         pages = [{"records": [], "next": 5, "end": True}, {"records": [{
