@@ -124,6 +124,16 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], text: str) -> None:
     assert text in str(error.value)
 
 
+@pytest.mark.parametrize("card", [
+    "dio_spi", "urukul", "novogorny", "sampler", "suservo", "zotino", "grabber", "mirny", "fastino", "phaser", "hvamp",
+    "shuttler", "songbird", "cxp_grabber", "efc"])  # fmt: skip
+def test_cards_of_artiq_without_gateware_here_are_refused_in_one_line_and_never_skipped(card: str) -> None:
+    with pytest.raises(DescriptionError) as error:
+        board(peripherals=[DIO, {"type": card, "ports": [1]}, DIO | {"ports": [2]}])
+    assert str(error.value) == (
+        f'peripherals[1].type is "{card}", which has no gateware here: there is "dio" or "user_sma"')
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(DescriptionError) as error:
         board(base="x", variant="", peripherals=[{"type": "dio", "ports": []}])
