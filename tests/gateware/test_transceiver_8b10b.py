@@ -13,11 +13,12 @@ from corelog_gateware.transceiver.decoder import Decoder
 Steps = Generator[Any, Any, Any]
 
 # abcdei and fghj as IEEE 802.3 table 36-1 has them for negative running disparity; the others follow from the rules.
-TABLE = (
+CODES = (
     "100111 011101 101101 110001 110101 101001 011001 111000 111001 100101 010101 110100 001101 101100 011100 010111 "
     "011011 100011 010011 110010 001011 101010 011010 111010 110011 100110 010110 110110 001110 101110 011110 101011 "
     "1011 1001 0101 1100 1101 1010 0110 1110 1011 0110 1010 1100 1101 0101 1001 0111"
-).split()
+)
+TABLE = CODES.split()
 SIX, FOUR, K_FOUR = TABLE[:32], TABLE[32:40], TABLE[40:]
 K28 = "001111"
 KS = [28 | y << 5 for y in range(8)] + [x | 7 << 5 for x in (23, 27, 29, 30)]

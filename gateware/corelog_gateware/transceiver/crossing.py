@@ -25,7 +25,7 @@ class PhaseBuffer(Module):
         slipped     one cycle: the phase went away by more than the ring bears, so the frequencies differed; starts anew
     """
 
-    def __init__(self, width: int, window: int = 4096) -> None:
+    def __init__(self, width: int, window: int) -> None:
         self.din = Signal(width)
         self.enable = Signal()
         self.dout = Signal(width)

@@ -10,6 +10,8 @@ from .aligner import CommaAligner
 from .crossing import PhaseBuffer
 from .decoder import Decoder
 
+WATCH = 4096
+
 
 class Channel(Module):
     """What a transceiver's channel looks like from here; base of those of the devices and of the tests' model.
@@ -33,6 +35,9 @@ class TransceiverPHY(Module, AutoCSR):
 
     :param uplink: it is a satellite's, whose `sys` comes from this very link: nothing is passed on until the firmware
         says that the clock is settled.
+    :param frequency: of ``bootstrap``. :param watch: cycles for which the crossing looks at the phase before it starts.
+
+    Outputs: ``ready`` (`sys`, register), ``recovered``: the clock of ``rx``, good while ``ready``.
 
     CSRs
       - ``receive`` (1): 1: pass on what is received. At reset 0 for an uplink, otherwise 1.
@@ -43,8 +48,12 @@ class TransceiverPHY(Module, AutoCSR):
       - ``restarts`` (16): of the receiver, since power-on, modulo 2^16; about 20 for each time the link comes up.
     """
 
-    def __init__(self, channel: Channel, uplink: bool = False, frequency: float = FREQUENCY) -> None:
+    def __init__(
+        self, channel: Channel, uplink: bool = False, frequency: float = FREQUENCY, watch: int = WATCH
+    ) -> None:
         self.phy = phy = Record(phy_layout())
+        self.recovered = channel.cd_rx.clk
+        self.ready = Signal()
         self._receive = CSRStorage(1, reset=not uplink, name="receive")
         self._rx_ready = CSRStatus(1, name="rx_ready")
         self._phase = CSRStatus(3, name="phase")
@@ -66,7 +75,7 @@ class TransceiverPHY(Module, AutoCSR):
         self.submodules.decoder = decoder = ClockDomainsRenamer("rx")(Decoder())
         self.submodules.aligner = aligner = CommaAligner(frequency)
         received = Cat(phy.rx_d, phy.rx_k, phy.rx_bad)
-        self.submodules.crossing = crossing = PhaseBuffer(len(received))
+        self.submodules.crossing = crossing = PhaseBuffer(len(received), watch)
         self.comb += [
             decoder.symbols.eq(channel.rx),
             aligner.d.eq(decoder.d),
@@ -75,6 +84,7 @@ class TransceiverPHY(Module, AutoCSR):
             aligner.started.eq(channel.started),
             channel.restart.eq(aligner.restart),
             crossing.din.eq(Cat(decoder.d, decoder.k, decoder.bad)),
+            self.ready.eq(aligner.ready),
             crossing.enable.eq(aligner.ready & self._receive.storage),
             received.eq(crossing.dout),
             phy.rx_up.eq(crossing.up),
