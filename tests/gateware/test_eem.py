@@ -2,12 +2,11 @@
 
 import json
 import runpy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from litex.build.generic_platform import GenericPlatform, IOStandard, Pins
-from litex.build.xilinx import XilinxPlatform
 from migen import ClockDomain, Module
 from migen.build.platforms import kc705
 from migen.build.platforms.sinara import kasli
@@ -15,22 +14,21 @@ from migen.build.platforms.sinara import kasli
 from corelog.boards.description import Description, load, parse
 from corelog.frontend.ddb_template import main as ddb_template
 from corelog_gateware.eem import eem_io, eem_phys
+from corelog_gateware.platforms import Platform, kasli_platform, kc705_platform
 from corelog_gateware.rtio import Channel, RTIOCore
 from corelog_gateware.rtio.phy import ttl, ttl_serdes
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "boards"
 FILES = sorted(EXAMPLES.glob("*.json"))
-CONNECTORS = {name: pins for name, pins in kasli._connectors_eem + kasli._connectors_eem2}
-LEDS = {"kasli": kasli._io_v2_0, "kc705": kc705._io}
 CLASSES = {"TTLOut": (ttl_serdes.Output, ttl.Output), "TTLInOut": (ttl_serdes.InOut,),
            "EdgeCounter": (ttl_serdes.EdgeCounter,)}  # fmt: skip
 
 
-def full_kasli() -> dict[str, Any]:
+def full_kasli(hw_rev: str = "v2.0") -> dict[str, Any]:
     """A card at every connector, in an order that is not theirs, in all combinations of directions."""
     ways = ("input", "output")
     return {
-        "target": "kasli", "hw_rev": "v2.0", "variant": "full", "base": "standalone",
+        "target": "kasli", "hw_rev": hw_rev, "variant": "full", "base": "standalone",
         "peripherals": [
             {"type": "dio", "ports": [5 * n % 12], "bank_direction_low": ways[n % 2],
              "bank_direction_high": ways[n // 2 % 2]}
@@ -47,17 +45,19 @@ def counting_kasli() -> dict[str, Any]:
     return board
 
 
-def platform(description: Description) -> GenericPlatform:
-    """Migen's pins of the board, and its connectors, in a platform of LiteX."""
-    signals = {"user_led", "user_sma_gpio_p", "user_sma_gpio_n"}
-    io = [(name, number, Pins(*pins.identifiers), IOStandard(standard.name))
-          for name, number, pins, standard in (entry for entry in LEDS[description.target] if entry[0] in signals)]
-    made = XilinxPlatform("xc7", io, list(CONNECTORS.items()), toolchain="vivado")
+def platform(description: Description) -> Platform:
+    made = kasli_platform(description.hw_rev) if description.target == "kasli" else kc705_platform()
     made.add_extension(eem_io(description))
     return made
 
 
-MADE = {"full": full_kasli, "counting": counting_kasli}
+def of_migen(description: Description) -> Any:
+    """Migen's own platform of the board, with all its pins."""
+    return kasli.Platform(hw_rev=description.hw_rev) if description.target == "kasli" else kc705.Platform()
+
+
+# v1.1 has the connectors of v1.0.
+MADE = {f"full-{hw_rev}": partial(full_kasli, hw_rev) for hw_rev in ("v1.0", "v2.0")} | {"counting": counting_kasli}
 
 
 @pytest.fixture(params=[*FILES, *MADE], ids=[*(path.stem for path in FILES), *MADE])
@@ -99,18 +99,19 @@ def test_every_pad_of_a_channel_has_the_pins_of_its_card_and_a_standard(file: Pa
     eem_phys(board, description)
     found = {}
     for _, pins, others, (name, number, sub) in board.constraint_manager.get_sig_constraints():
-        assert [type(other) for other in others] == [IOStandard]
-        found[name, number, sub] = (pins, others[0].name)
-    expected = {}
-    for channel in description.channels:
-        signal, index = channel.pads.signal, channel.pads.index
-        if signal.startswith("eem"):
+        [standard] = others
+        found[name, number, sub] = (pins, standard.name)
+    expected, manager = {}, of_migen(description).constraint_manager
+    for pads in (channel.pads for channel in description.channels):
+        if pads.signal.startswith("eem"):
+            pins = manager.connector_manager.connector_table[pads.signal]
             for pin in "pn":
-                place = f"d{index}_cc_{pin}" if index == 0 else f"d{index}_{pin}"
-                expected[signal, index, pin] = ([CONNECTORS[signal][place]], "LVDS_25")
+                pair = f"d{pads.index}" if pads.index else "d0_cc"
+                expected[pads.signal, pads.index, pin] = ([pins[f"{pair}_{pin}"]], "LVDS_25")
         else:
-            [(pins, standard)] = [entry[2:] for entry in LEDS[description.target] if entry[:2] == (signal, index)]
-            expected[signal, index, None] = (pins.identifiers, standard.name)
+            signal = manager.request(pads.signal, pads.index)
+            [(pins, standards)] = [entry[1:3] for entry in manager.get_sig_constraints() if entry[0] is signal]
+            expected[pads.signal, pads.index, None] = (pins, standards[0].name)
     assert found == expected
 
 
