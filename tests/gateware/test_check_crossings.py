@@ -180,6 +180,14 @@ def test_several_bits_through_a_multireg_are_a_fault() -> None:
     assert only(found(bus)) == Crossing("bus", "fast", "a", "seen", "b")
 
 
+def test_several_bits_through_a_multireg_each_are_a_fault_too() -> None:
+    def bits(top: Any) -> None:
+        seen = [Signal(name=f"seen{n}") for n in range(2)]
+        top.specials += [MultiReg(top.fast[n], seen[n], "b") for n in range(2)]
+
+    assert only(found(bits)) == Crossing("bus", "fast", "a", "seen0, seen1", "b")
+
+
 def test_a_gray_counter_through_a_multireg_is_clean_but_not_its_binary_value() -> None:
     def gray(top: Any, binary: bool) -> None:
         seen = Signal(4, name="seen")
@@ -250,6 +258,20 @@ def test_a_memory_of_two_clocks_outside_of_a_fifo_is_a_fault() -> None:
         top.comb += [write.adr.eq(top.fast), write.dat_w.eq(top.fast), write.we.eq(1), read.adr.eq(top.slow)]
 
     assert only(found(memory)) == Crossing("memory", "storage", "a", "storage's port", "b")
+
+
+def test_a_memory_read_without_a_clock_gives_what_its_writer_wrote() -> None:
+    def memory(top: Any, reader: str) -> None:
+        storage, taken = Memory(4, 16, name="storage"), Signal(4, name="taken")
+        write = storage.get_port(write_capable=True, clock_domain="a")
+        read = storage.get_port(async_read=True, clock_domain="a")
+        top.specials += storage, write, read
+        top.comb += [write.adr.eq(top.fast), write.dat_w.eq(top.fast), write.we.eq(1)]
+        top.comb += read.adr.eq(top.fast if reader == "a" else top.slow)
+        getattr(top.sync, reader).__iadd__(taken.eq(read.dat_r))
+
+    assert found(lambda top: memory(top, "a")).faults == set()
+    assert only(found(lambda top: memory(top, "b"))) == Crossing("register", "storage", "a", "taken", "b")
 
 
 def test_a_pad_needs_a_multireg_unless_it_is_said_to_be_synchronous() -> None:
@@ -369,6 +391,19 @@ def test_a_receiver_of_a_transceiver_is_in_the_domain_of_its_user_clock() -> Non
         top.sync.b += taken.eq(data)
 
     assert only(found(transceiver)) == Crossing("register", "data", "a", "taken", "b")
+
+
+def test_a_clock_made_by_logic_stops_the_check_but_not_one_chosen_by_a_constant() -> None:
+    def chosen(top: Any, condition: Any) -> None:
+        third, clock = ClockDomain("third", reset_less=True), Signal(name="chosen")
+        top.clock_domains.third = third
+        top.comb += [If(condition, clock.eq(top.clk_a)).Else(clock.eq(top.clk_b)), third.clk.eq(clock)]
+        count = Signal(name="count")
+        top.sync.third += count.eq(top.slow[0])
+
+    assert found(lambda top: chosen(top, 0)).faults == set()
+    with pytest.raises(CheckError, match="clock chosen is made by logic from .*clk_a, clk_b.*: use a BUFGCTRL"):
+        found(lambda top: chosen(top, top.fast[0]))
 
 
 def test_a_clock_from_nowhere_and_a_domain_declared_twice_stop_the_check() -> None:

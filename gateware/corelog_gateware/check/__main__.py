@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
         outcomes.append(outcome)
         print(f"{name}: {'; '.join(outcome.faults) or 'well'}", file=sys.stderr, flush=True)
     general = []
-    if not args.variants:
+    if not args.variants and all(outcome.found for outcome in outcomes):
         fitting = {entry for outcome in outcomes for entry in outcome.allowed.values()}
         general = [f"allowed.toml: {entry.source} -> {entry.destination} fits nothing: remove it"
                    for entry in entries if entry not in fitting]

@@ -8,7 +8,7 @@ from migen.fhdl.structure import _Fragment
 
 from .blackboxes import CELLS, Cell
 from .names import Names
-from .netlist import Netlist
+from .netlist import Netlist, union
 
 
 class CheckError(Exception):
@@ -74,8 +74,8 @@ class Clocks:
         """The clock that ``expression``, a clock or its inverse, is."""
         sources = self.netlist.all_sources(expression)
         if len(sources) > 1:
-            raise CheckError(f"a clock is made by logic from {', '.join(map(self.names.bit, sorted(sources)))}: "
-                             "use a BUFGCTRL or BUFGCE")
+            among = ", ".join(map(self.names.bit, sorted(sources)))
+            raise CheckError(f"a clock is made by logic from {among}: use a BUFGCTRL or BUFGCE")
         if not sources:
             return Clock("constant", -1, -1)
         return self._of_bit(next(iter(sources)))
@@ -116,7 +116,10 @@ class Clocks:
             # Bits and what else has a number count from 0: a group of one clock is below it.
             return Clock(name, bit, instance.duid if cell_of(instance).related else -2 - bit)
         name = self.names.bit(bit)
-        if bit not in self.ports and bit not in self.netlist.sync and bit not in self.netlist.comb:
+        if bit in self.netlist.comb:
+            sources = ", ".join(map(self.names.bit, sorted(union(self.netlist.comb[bit])))) or "constants"
+            raise CheckError(f"clock {name} is made by logic from {sources}: use a BUFGCTRL or BUFGCE")
+        if bit not in self.ports and bit not in self.netlist.sync:
             raise CheckError(f"clock {name} comes from nowhere: connect it to a port or a clock manager")
         return Clock(name, bit, -2 - bit)
 

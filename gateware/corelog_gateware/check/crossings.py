@@ -27,7 +27,7 @@ KINDS = {
     FREE: "from a pin without a clock into a register",
     CLOCK: "a clock used as data",
     LOGIC: "a MultiReg of logic instead of a register: it can catch a pulse that never was",
-    BUS: "a MultiReg of several bits that are no Gray code: they may be of different times",
+    BUS: "several bits of a register through MultiRegs that are no Gray code: they may be of different times",
     MEMORY: "a memory written with one clock and read with another, in none of the named primitives",
 }
 
@@ -80,8 +80,10 @@ class _Search:
         self._propagate()
         for end in design.ends:
             self._end(end)
+        self._alone: dict[tuple[int, Clock], dict[int, str]] = {}
         for multireg, clock in design.multiregs:
             self._multireg(multireg, clock)
+        self._apart()
         for memory in design.memories:
             self._memory(memory)
         for clock in design.reset_synchronizers:
@@ -196,13 +198,23 @@ class _Search:
                 self._fault(BUS, sources, first, name, clock)
                 return
             primitive = "MultiReg of a GrayCounter"
+        elif registers:
+            bit = min(registers[0])
+            self._alone.setdefault((id(self.netlist.signal(bit)[0]), clock), {})[bit] = name
         self.result.primitives[primitive, self._domain(first.clock), self._domain(clock)] += 1
+
+    def _apart(self) -> None:
+        """A word is one also if each of its bits has a MultiReg of its own."""
+        for (_, clock), bits in self._alone.items():
+            if len(bits) > 1 and not bits.keys() <= self.gray:
+                names = sorted(set(bits.values()))
+                self._fault(BUS, bits, self.design.origins[min(bits)], ", ".join(names[:3]), clock)
 
     def _memory(self, memory: Any) -> None:
         clocks = [(port, self.design.clocks.of(port.clock)) for port in memory.ports]
         for writer, written in clocks:
             for reader, read in clocks:
-                if writer is reader or writer.we is None or written.group == read.group:
+                if writer is reader or writer.we is None or reader.async_read or written.group == read.group:
                     continue
                 holder = self.held.get(id(memory))
                 if holder is None:

@@ -1,5 +1,6 @@
 """A Migen design as the check of crossings sees it: where values start, where they end, with which clocks."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,10 +14,11 @@ from migen.genlib.resetsync import AsyncResetSynchronizer
 
 from .clocks import CheckError, Clock, Clocks, cell_of
 from .names import Names
-from .netlist import Bits, Netlist
+from .netlist import NONE, Bits, Netlist, union
 
 REGISTER, PAD, FREE, CLOCK = "register", "pad", "free pin", "clock"
 TRANSCEIVERS = ("IBUFDS_GTE2", "GTPE2_CHANNEL", "GTXE2_CHANNEL")
+SERIAL = re.compile(r"I|IB|GT[PX][RT]X[PN]")
 CLOCKED_PADS = io.SDRIO | io.DDRInput | io.DDROutput | io.SDRTristate | io.DDRTristate
 
 
@@ -51,6 +53,8 @@ class Design:
         self.netlist = self.names.netlist = Netlist(self.fragment)
         self.ports = list(ports)
         self.instances = [special for special in self.fragment.specials if isinstance(special, Instance)]
+        for port in self.ports:
+            self.names.is_port(port)
         bits = {bit for port in self.ports for bit in self.netlist.bits_of(port)}
         self.clocks = Clocks(self.netlist, self.names, bits)
         self.origins: dict[int, Origin] = {}
@@ -87,7 +91,8 @@ class Design:
     def transceiver_ports(self) -> list[Signal]:
         """The ports of transceivers and of their reference clocks."""
         bits = {bit for instance in self.instances if instance.of in TRANSCEIVERS for item in instance.items
-                if isinstance(item, Instance._IO) for bit in self.netlist.all_sources(item.expr)}
+                if isinstance(item, Instance._IO) and SERIAL.fullmatch(item.name)
+                for bit in self.netlist.all_sources(item.expr)}
         return [signal for signal in self.ports if not bits.isdisjoint(self.netlist.bits_of(signal))]
 
     def _start(self, expression: Any, origin: Origin) -> None:
@@ -177,18 +182,29 @@ class Design:
                 self._start(getattr(special, field), Origin(REGISTER, clock))
 
     def _port(self, port: Any) -> None:
-        clock, name = self.clocks.of(port.clock), f"{self.names.special(self._memory_of[id(port)])}'s port"
+        memory = self._memory_of[id(port)]
+        clock, name = self.clocks.of(port.clock), f"{self.names.special(memory)}'s port"
         if port.async_read:
-            address = self.netlist.all_sources(port.adr)
+            # What is read changes with the address, and when somebody writes.
+            made = union([self.netlist.all_sources(port.adr), *(self._contents(memory, p) for p in memory.ports)])
             for bits, _ in self.netlist.targets(port.dat_r):
                 for bit in bits:
-                    self.netlist.comb[bit].append(address)
+                    self.netlist.comb[bit].append(made)
         else:
             self._start(port.dat_r, Origin(REGISTER, clock))
         if port.we is not None or not port.async_read:
             self._end(name, port.adr, clock)
         for expression in (port.we, port.dat_w, port.re):
             self._end(name, expression, clock)
+
+    def _contents(self, memory: Any, writer: Any) -> Bits:
+        """A bit that stands for what ``writer`` writes."""
+        if writer.we is None:
+            return NONE
+        contents = Signal()
+        contents.name_override = self.names.special(memory)
+        self._start(contents, Origin(REGISTER, self.clocks.of(writer.clock)))
+        return self.netlist.all_sources(contents)
 
     def _instance(self, instance: Instance) -> None:
         cell, name = cell_of(instance), self.names.special(instance)

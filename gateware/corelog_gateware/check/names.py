@@ -43,6 +43,10 @@ class Names:
                 for signal in special.list_ios(False, True, False):
                     self._paths.setdefault(id(signal), path)
 
+    def is_port(self, signal: Signal) -> None:
+        """A port is called as on the outside, whichever module drives it."""
+        self._paths[id(signal)] = ""
+
     def signal(self, signal: Signal) -> str:
         path, name = self._paths.get(id(signal), ""), own_name(signal)
         return f"{path}.{name}" if path else name

@@ -113,6 +113,8 @@ class Netlist:
                 masks = [operand.value for operand in node.operands if isinstance(operand, Constant)]
                 return [union(o[n] for o in operands) if all(m >> n & 1 for m in masks) else NONE for n in range(width)]
             return [union(operand[n] for operand in operands) for n in range(width)]
+        if node.op == "m" and isinstance(node.operands[0], Constant):
+            return self._extended(node.operands[1 if node.operands[0].value else 2], width)
         if node.op == "m":
             condition = self.all_sources(node.operands[0])
             yes, no = (self._extended(operand, width) for operand in node.operands[1:])
@@ -147,6 +149,8 @@ class Netlist:
                         into[bit] += made
                         if domain is not None:
                             self.domains[bit].add(domain)
+            elif isinstance(node, If) and isinstance(node.cond, Constant):
+                self._statements(node.t if node.cond.value else node.f, conditions, into, domain)
             elif isinstance(node, If):
                 inner = (*conditions, self.all_sources(node.cond))
                 self._statements(node.t, inner, into, domain)
