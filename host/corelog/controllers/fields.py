@@ -24,8 +24,8 @@ class Fields:
     """Texts to append to names.
 
     origin, boot_id, seq; device_us: microseconds since that boot of that board; host_time: Unix time of it by the
-    common time axis; core_us: where it is in the core device's time, and uncertainty_ns: how far off that may be. Each
-    is there only where it is known.
+    common time axis; core_us: where it is in the core device's time, and uncertainty_ns: how far off that may be; the
+    core device's own records do without these two. Each is there only where it is known.
     """
 
     def __init__(self, axis: TimeAxis) -> None:
@@ -48,7 +48,7 @@ class Fields:
             when = moment(origin, boot_id, device_us, arrival)
             if when.host is not None:
                 text += f",host_time={when.host:.6f}"
-            if when.core_ns is not None:
+            if origin and when.core_ns is not None:
                 text += f",core_us={when.core_ns / 1000:.3f},uncertainty_ns={when.uncertainty_ns}"
             found.append(text)
         return found

@@ -127,8 +127,6 @@ class MasterLog:
         data = log_lines.mark_rids(data, self._rids)
         count = data.count(b"\n")
         self.store.put(now, data, count, log_lines.levels_in(data))
-        if self.displays or self.broadcaster.listening(CHANNEL):
-            data = log_lines.without_fields(data)
         if self.broadcaster.listening(CHANNEL):
             self.broadcaster.broadcast_encoded(CHANNEL, log_lines.to_broadcast(data, now))
         if self.displays:

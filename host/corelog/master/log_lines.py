@@ -36,8 +36,8 @@ _MARKS = [(bit, f":{name}:".encode()) for name, bit in _BITS.items()]
 _ORIGIN = re.compile(r"firmware(?:\.dest([0-9]{1,3}))?(?:\.|$)")
 _SEQ = re.compile(r"from device seq ([0-9]{1,19})\b")
 _FIELDS = re.compile(r"([^\x1f]*)\x1f([a-z_]+=[!-9;-~]*)")
-_FIELDS_IN_BULK = re.compile(rb"^([^:\n]*:[^:\n]*:[^:\n\x1f]*)\x1f[a-z_]+=[!-9;-~]*(?=:)", re.MULTILINE)
-_ORIGINS_IN_BULK = re.compile(rb":firmware(?:\.dest([0-9]{1,3}))?(?=[.:\x1f])|[\x1f,]origin=([0-9]{1,3})")
+_TEXT_WITH_FIELDS = re.compile(r"([^:\x1f]*)\x1f[a-z_]+=[!-9;-~]*(?=:)")
+_ORIGINS_IN_BULK = [re.compile(rb":firmware(?:\.dest([0-9]{1,3}))?(?=[.:\x1f])"), re.compile(rb"origin=([0-9]{1,3})")]
 _LAST_ORIGIN = 62
 _WORKER = re.compile(r"worker\(([0-9]{1,18})(?=[,)])")
 _RIDS = re.compile(r"\[RID ([0-9]{1,18}(?:, [0-9]{1,18})*)\]\Z")
@@ -69,6 +69,8 @@ class Record(NamedTuple):
                 found["seq"] = int(seq[1])
         if self.said:
             found.update(_known_fields(self.said))
+            if found.get("origin") == 0 and "device_us" in found:  # its time is the core device's time
+                found |= {"core_us": float(found["device_us"]), "uncertainty_ns": 0}
         return found
 
     def origin(self) -> int | None:
@@ -173,15 +175,14 @@ def origin_bit(origin: int) -> int:
 
 def origins_in(data: bytes) -> int:
     """The bits of the origins of the records; perhaps of some more, which a message mentions."""
-    if b":firmware" not in data and b"origin=" not in data:
-        return 0
-    found = set(_ORIGINS_IN_BULK.findall(data))
-    return functools.reduce(operator.or_, (origin_bit(int(by_name or by_field or 0)) for by_name, by_field in found), 0)
+    found = {int(origin or 0) for pattern in _ORIGINS_IN_BULK for origin in set(pattern.findall(data))}
+    return functools.reduce(operator.or_, map(origin_bit, found), 0)
 
 
-def without_fields(data: bytes) -> bytes:
-    """One-line records without fields."""
-    return _FIELDS_IN_BULK.sub(rb"\1", data) if b"\x1f" in data else data
+def without_fields(text: str) -> str:
+    """The text "name:message" without fields of the name."""
+    found = _TEXT_WITH_FIELDS.match(text)
+    return found[1] + text[found.end():] if found else text
 
 
 def mark_rids(data: bytes, running: Callable[[], list[int]]) -> bytes:
@@ -207,6 +208,8 @@ def to_broadcast(data: bytes, time: float) -> bytes:
         except KeyError:
             head = f'{{"__jsonclass__":["tuple",[[{LEVELS[word]},{quote(source)},{time!r},'
             heads[source, word] = head
+        if "\x1f" in text:
+            text = without_fields(text)
         found.append(f"{head}{quote(text)}]]]}}\n")
     return "".join(found).encode("ascii")
 
@@ -216,5 +219,7 @@ def to_console(data: bytes) -> str:
     found = []
     for line in data[:-1].decode().split("\n"):
         source, word, text = line.split(":", 2)
+        if "\x1f" in text:
+            text = without_fields(text)
         found.append(f"{word}:{source}:{text}\n")
     return "".join(found)

@@ -63,14 +63,22 @@ def test_fields_that_came_with_a_record_are_given_as_what_they_are() -> None:
         "uncertainty_ns": 78}
 
 
-def test_lines_without_fields_are_those_before_they_were_added() -> None:
+def test_core_devices_own_time_is_the_time_of_the_axis() -> None:
+    found = Record(1, 2.5, 20, "s", "firmware.x", "m", "origin=0,seq=12,device_us=34").fields()
+    assert (found["core_us"], found["uncertainty_ns"]) == (34.0, 0)
+    assert "core_us" not in Record(1, 2.5, 20, "s", "firmware.x", "m", "origin=0,seq=12").fields()
+
+
+def test_broadcast_and_console_show_lines_as_if_they_had_no_fields() -> None:
     rows = [(name, message) for name in ("a", "", "firmware.x", "\x1f", "a\x1fB=1")
             for message in ("m", "", "a:b\x1fc=d:e", "\x1fc=d:")]
     plain = "".join(f"s:INFO:{name}:{message}\n" for name, message in rows).encode()
-    assert log_lines.without_fields(plain) == plain
     data = b"".join(log_lines.to_lines(20, "s", name, message, "" if "\x1f" in name else "seq=1,x=y")
                     for name, message in rows)
-    assert data != plain and log_lines.without_fields(data) == plain
+    assert data != plain
+    assert log_lines.to_broadcast(data, 1.5) == log_lines.to_broadcast(plain, 1.5)
+    assert log_lines.to_console(data) == log_lines.to_console(plain)
+    assert log_lines.to_console(plain) == "".join(f"INFO:s:{name}:{message}\n" for name, message in rows)
 
 
 def test_origins_of_lines_are_never_fewer_than_those_of_the_records() -> None:
