@@ -9,6 +9,8 @@ pub enum ResetCause {
     PowerOn,
     Requested,
     Watchdog,
+    /// The system clock was switched, or went away.
+    Clock,
 }
 
 /// The board's own number, the same for ever.
@@ -26,6 +28,7 @@ pub fn reset_cause() -> ResetCause {
     match read(csr::IDENTITY_RESET_CAUSE_ADDR) {
         1 => ResetCause::Requested,
         2 => ResetCause::Watchdog,
+        3 => ResetCause::Clock,
         _ => ResetCause::PowerOn,
     }
 }
@@ -35,6 +38,24 @@ pub fn reset() -> ! {
     loop {
         write(csr::IDENTITY_RESET_ADDR, 1);
     }
+}
+
+/// Loads gateware, bootloader and firmware anew from the flash, where the gateware can; else resets the SoC.
+pub fn reload() -> ! {
+    #[cfg(has_reload)]
+    loop {
+        write(csr::ICAP_RELOAD_ADDR, 1);
+    }
+    #[cfg(not(has_reload))]
+    reset()
+}
+
+/// Lights the error LED, or puts it out, if there is one.
+pub fn set_error_led(on: bool) {
+    #[cfg(has_error_led)]
+    write(csr::ERROR_LED_OUT_ADDR, on.into());
+    #[cfg(not(has_error_led))]
+    let _ = on;
 }
 
 /// Tells the outside that the firmware is up.

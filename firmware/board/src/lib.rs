@@ -13,13 +13,17 @@ pub mod csr {
 }
 
 pub mod clock;
+pub mod clock_switch;
 mod copy;
 pub mod cpu;
 pub mod drtio;
 #[cfg(has_ethernet)]
 pub mod ethernet;
 mod exclusive;
+pub mod flash;
+pub mod i2c;
 pub mod identity;
+pub mod kind;
 pub mod logging;
 pub mod memory;
 mod register;

@@ -33,6 +33,11 @@ pub fn send_blocking(bytes: &[u8]) {
     }
 }
 
+/// Whether everything was sent, to the last but one byte.
+pub fn is_empty() -> bool {
+    read(csr::UART_TXEMPTY_ADDR) != 0
+}
+
 /// Lets the next byte that makes room raise the line. Look once more for room after this: the event may be past.
 pub fn listen() {
     write(csr::UART_EV_PENDING_ADDR, 1);

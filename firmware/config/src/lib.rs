@@ -5,4 +5,5 @@
 
 pub mod address;
 pub mod device_map;
+pub mod rtio_clock;
 pub mod store;

@@ -4,6 +4,7 @@ use core::net::Ipv4Addr;
 
 use corelog_config::address::{gateway, ip, mac, Ip};
 use corelog_config::device_map::DeviceMap;
+use corelog_config::rtio_clock::{rtio_clock, RtioClock};
 
 #[test]
 fn device_map_names_channels_by_destination() {
@@ -75,4 +76,25 @@ fn mac_addresses() {
         assert_eq!(mac(bad.as_bytes()), None, "{bad}");
     }
     assert_eq!(mac(b"+2:00:00:00:00:21"), None);
+}
+
+#[test]
+fn sources_of_125_mhz_are_known_and_those_of_other_frequencies_are_none() {
+    let known = [
+        ("int_125", RtioClock::Internal),
+        ("ext0_synth0_10to125\n", RtioClock::External(10)),
+        ("ext0_synth0_80to125", RtioClock::External(80)),
+        ("ext0_synth0_100to125", RtioClock::External(100)),
+        ("ext0_synth0_125to125", RtioClock::External(125)),
+        ("ext0_bypass", RtioClock::Bypass),
+        ("ext0_bypass_125", RtioClock::Bypass),
+        ("i", RtioClock::Internal),
+        ("e", RtioClock::Bypass),
+    ];
+    for (text, source) in known {
+        assert_eq!(rtio_clock(text.as_bytes()), Some(source), "{text}");
+    }
+    for text in ["", "int_100", "ext0_synth0_10to100", "ext0_bypass_100", "INT_125", "int_125x"] {
+        assert_eq!(rtio_clock(text.as_bytes()), None, "{text}");
+    }
 }

@@ -9,11 +9,15 @@ use corelog_config::store::{self, Compaction};
 use critical_section::Mutex;
 use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_sync::mutex::MutexGuard;
+use embassy_time::{Duration, Instant, Timer};
 
 use crate::record::{error, warn};
 
 /// Bytes that are copied or programmed before other tasks have their turn.
 const STEP: usize = 64;
+/// Longest time to erase the store: slow flash takes three seconds for a sector.
+const ERASED_WITHIN: Duration = Duration::from_secs(6);
 
 struct Store {
     image: &'static mut [u8],
@@ -25,8 +29,16 @@ struct Store {
 
 static STORE: Mutex<RefCell<Option<Store>>> = Mutex::new(RefCell::new(None));
 /// Held by the one task that changes the store; contains the second buffer for it.
-static CHANGE: embassy_sync::mutex::Mutex<CriticalSectionRawMutex, Option<&'static mut [u8]>> =
-    embassy_sync::mutex::Mutex::new(None);
+static CHANGE: embassy_sync::mutex::Mutex<CriticalSectionRawMutex, Change> = embassy_sync::mutex::Mutex::new(None);
+type Change = Option<&'static mut [u8]>;
+
+/// Keeps the store from being changed.
+pub struct Held(#[allow(dead_code, reason = "ends with it")] MutexGuard<'static, CriticalSectionRawMutex, Change>);
+
+/// Waits for a change that is under way, and keeps others off the memory that the store lies in, until it is dropped.
+pub async fn hold() -> Held {
+    Held(CHANGE.lock().await)
+}
 
 /// Why a change was refused or failed. The text goes to the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -189,7 +201,21 @@ pub async fn erase() -> Result<(), Error> {
             store.device_map = 0..0;
         })
     });
-    storage::erase().map_err(|_| Error::Hardware)
+    erase_store().await
+}
+
+async fn erase_store() -> Result<(), Error> {
+    let begun = Instant::now();
+    let mut busy = storage::begin_erase().and_then(|()| storage::busy());
+    while busy == Ok(true) && begun.elapsed() < ERASED_WITHIN {
+        Timer::after(Duration::from_millis(1)).await;
+        busy = storage::busy();
+    }
+    if busy == Ok(false) {
+        Ok(())
+    } else {
+        Err(Error::Hardware)
+    }
 }
 
 fn with<R>(cs: critical_section::CriticalSection, f: impl FnOnce(&mut Store) -> R) -> R {
@@ -227,7 +253,7 @@ async fn rewrite(scratch: &mut [u8], key: &[u8], value: &[u8]) -> Result<(), Err
             store.device_map = 0..0;
         })
     });
-    storage::erase().map_err(|_| Error::Hardware)?;
+    erase_store().await?;
     program(0..end).await?;
     fits.map(|_| ()).ok_or(Error::Full)
 }

@@ -1,9 +1,13 @@
 //! Which program this is, and the targets of its records.
 
+use corelog_periph::role::Role;
+
 /// The program's name: where the targets of all its records begin.
 pub const NAME: &str = if cfg!(feature = "satellite") { "satman" } else { "runtime" };
 /// What the program calls itself when it starts.
 pub const TITLE: &str = if cfg!(feature = "satellite") { "ARTIQ satellite manager" } else { "ARTIQ runtime" };
+/// What board it makes of a board.
+pub const ROLE: Role = if cfg!(feature = "satellite") { Role::Satellite } else { Role::CoreDevice };
 /// What its records call a downstream port.
 pub const PORT: &str = if cfg!(feature = "satellite") { "REP" } else { "LINK" };
 /// The firmware's identity, as Identify and the log give it.

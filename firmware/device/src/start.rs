@@ -6,7 +6,7 @@ use embassy_executor::Spawner;
 
 use crate::program::{FIRMWARE, NAME, TITLE};
 use crate::record::{info, warn};
-use crate::{config, expect_task, irq, logger, rtio, uart};
+use crate::{chips, config, expect_task, irq, logger, rtio, uart};
 
 /// A firmware that does not come round for this long is started anew.
 const WATCHDOG_SECONDS: u32 = 10;
@@ -24,11 +24,25 @@ pub fn run(lines: &[u32], services: fn(Spawner)) -> ! {
         identity::start_watchdog(WATCHDOG_SECONDS);
         spawner.spawn(expect_task(logger::flush_repeats()));
         spawner.spawn(expect_task(uart::run()));
-        rtio::start();
-        services(spawner);
-        spawner.spawn(expect_task(ready()));
+        match chips::PRESENT {
+            true => spawner.spawn(expect_task(bring_up(spawner, services))),
+            false => serve(spawner, services),
+        }
     };
     tasks::run(irq::lines(lines), spawn, turn)
+}
+
+/// What has to be done before the services can start, and takes its time.
+#[embassy_executor::task]
+async fn bring_up(spawner: Spawner, services: fn(Spawner)) {
+    chips::set_up().await;
+    serve(spawner, services);
+}
+
+fn serve(spawner: Spawner, services: fn(Spawner)) {
+    rtio::start();
+    services(spawner);
+    spawner.spawn(expect_task(ready()));
 }
 
 /// What is done between two rounds of tasks; `idle` if no task was ready.
@@ -71,6 +85,7 @@ fn banner() {
         ResetCause::PowerOn => "power-on",
         ResetCause::Requested => "requested",
         ResetCause::Watchdog => "watchdog",
+        ResetCause::Clock => "clock",
     };
     let (board, boot) = (identity::board_id(), current_boot_id());
     info!(target: NAME, "reset cause: {cause}; board {board:016x}, boot {boot:016x}");
@@ -82,6 +97,9 @@ fn banner() {
         let end = if panicked { ", which ended in a panic" } else { "" };
         info!(target: NAME, "kept the log of boot {id:016x} ({records} records){end}");
     }
+    // Until the next start: something to be seen without a computer.
+    let panicked = previous.is_some_and(|(_, _, panicked)| panicked);
+    identity::set_error_led(panicked || identity::reset_cause() == ResetCause::Watchdog);
 }
 
 /// The first round of all services is over: clients can come.

@@ -1,11 +1,14 @@
 //! The log on the UART: text lines, made as fast as the UART takes them.
 
+use core::cell::Cell;
 use core::fmt::{self, Write};
 use core::future::poll_fn;
 use core::task::Poll;
 
 use corelog_board::{clock, memory, uart};
 use corelog_log::{text, Cursor, Item, Level, View};
+use critical_section::Mutex;
+use embassy_time::{Duration, Instant, Timer};
 use log::LevelFilter;
 
 use crate::irq;
@@ -13,6 +16,11 @@ use crate::logger::{self, Logs};
 
 /// Longest line. A record that makes a longer one (its bytes were not text) is cut.
 const LINE: usize = 4096;
+
+/// Where the UART is, once it has sent something.
+static SENT: Mutex<Cell<Option<Cursors>>> = Mutex::new(Cell::new(None));
+/// Longest wait for the UART: some 5 KB of text at 115200 baud.
+const DRAINED_WITHIN: Duration = Duration::from_millis(500);
 
 /// Sends the log of this boot for ever.
 #[embassy_executor::task]
@@ -25,10 +33,26 @@ pub async fn run() -> ! {
         logger::read(|logs| cursors.next_line(logs, &mut line));
         let used = line.used;
         send(&buffer[..used]).await;
+        critical_section::with(|cs| SENT.borrow(cs).set(Some(cursors)));
     }
 }
 
+/// Waits until everything that was written so far is sent, at most [`DRAINED_WITHIN`].
+pub async fn drained() {
+    let end = Instant::now() + DRAINED_WITHIN;
+    let all_sent = || {
+        let sent = critical_section::with(|cs| SENT.borrow(cs).get());
+        sent.is_some_and(|cursors| !logger::read(|logs| cursors.more(logs)))
+    };
+    while !(all_sent() && uart::is_empty()) && Instant::now() < end {
+        Timer::after(Duration::from_millis(1)).await;
+    }
+    // The last byte is still in the shift register.
+    Timer::after(Duration::from_millis(1)).await;
+}
+
 /// The UART's places in the two rings.
+#[derive(Clone, Copy)]
 struct Cursors {
     ring: Cursor,
     uart_only: Cursor,

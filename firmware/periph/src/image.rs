@@ -16,8 +16,8 @@ use crate::role::{Role, Search, OVERLAP};
 
 /// Longest firmware that the bootloader takes, without its header.
 pub const LONGEST_FIRMWARE: usize = 4 << 20;
-/// Longest image: the parts cannot fill more than the flash.
-pub const LONGEST: usize = SIZE as usize + 16;
+/// Longest image: of the flash its parts leave out the configuration store, which is more than their lengths take.
+pub const LONGEST: usize = SIZE as usize;
 
 /// Bytes that a step looks at.
 const STEP: usize = 4096;

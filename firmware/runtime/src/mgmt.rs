@@ -5,6 +5,7 @@ use core::convert::Infallible;
 use core::fmt::{self, Display};
 
 use corelog_board::{memory, storage};
+use corelog_device::flash::LONGEST;
 use corelog_device::logger::ReaderId;
 use corelog_device::record::warn;
 use corelog_proto::mgmt::{self, Limits};
@@ -22,8 +23,8 @@ const PORT: u16 = 1380;
 pub const SOCKETS: usize = ReaderId::CLIENTS;
 const BUFFERS: Buffers = Buffers { rx: 2048, tx: 8192 };
 
-/// Limits of announced lengths: what the configuration store, and a 16 MiB flash, can hold.
-const LIMITS: Limits = Limits { value: storage::SIZE as u32, image: 16 << 20 };
+/// Limits of announced lengths: what the configuration store, and a flash memory, can hold.
+const LIMITS: Limits = Limits { value: storage::SIZE as u32, image: LONGEST as u32 };
 
 /// Bytes of a client's room for answers: any frame, any line of text.
 const WORK: usize = 8192;

@@ -4,10 +4,11 @@ use core::task::Context;
 
 use bytemuck::{cast_slice, cast_slice_mut};
 use corelog_board::ethernet::{self, Receiver, Transmitter, SLOT_WORDS};
+use corelog_board::kind::{Kind, KIND};
 use corelog_board::{identity, memory};
 use corelog_config::address::{self, Ip};
 use corelog_device::record::{info, warn};
-use corelog_device::{config, irq};
+use corelog_device::{chips, config, irq};
 use embassy_executor::Spawner;
 use embassy_net::{Config, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use embassy_net_driver::{Capabilities, Checksum, Driver, HardwareAddress, LinkState, RxToken, TxToken};
@@ -16,7 +17,11 @@ use static_cell::StaticCell;
 
 use crate::{mgmt, session};
 
-const DEFAULT_MAC: [u8; 6] = [0x02, 0x00, 0x00, 0x00, 0x00, 0x21];
+/// Of a board that was made without one.
+const DEFAULT_MAC: [u8; 6] = match KIND {
+    Kind::Kc705 => [0x02, 0x00, 0x00, 0x00, 0x00, 0x01],
+    _ => [0x02, 0x00, 0x00, 0x00, 0x00, 0x21],
+};
 const DEFAULT_IP: &str = "10.0.2.15/24";
 const DEFAULT_GATEWAY: &str = "10.0.2.2";
 /// How often dropped frames are looked at.
@@ -27,7 +32,8 @@ const SOCKETS: usize = mgmt::SOCKETS + session::SOCKETS + 1;
 /// Starts the network; gives the stack that services take their sockets from.
 pub fn start(spawner: Spawner) -> Stack<'static> {
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-    let mac = config::read("mac", |value| value.and_then(address::mac)).unwrap_or(DEFAULT_MAC);
+    let configured = config::read("mac", |value| value.and_then(address::mac));
+    let mac = configured.or_else(chips::mac).unwrap_or(DEFAULT_MAC);
     let seed = u64::from(identity::entropy()) << 32 | u64::from(identity::entropy());
     let resources = RESOURCES.init(StackResources::new());
     let (stack, runner) = embassy_net::new(Device::new(mac), addresses(), resources, seed);

@@ -119,7 +119,7 @@ async fn reboot(connection: &mut Connection) -> Result<(), End> {
     connection.write_all(&[mgmt::REBOOT_IMMINENT]).await?;
     info!("restarting");
     connection.end_all().await;
-    identity::reset()
+    identity::reload()
 }
 
 async fn config_read(connection: &mut Connection, key: &str, work: &mut [u8]) -> Result<(), End> {
@@ -222,11 +222,17 @@ async fn perform_debug(connection: &mut Connection, request: Debug) -> Result<()
     success(connection).await
 }
 
-/// Receives a flash image and checks it.
+/// Receives a flash image, writes it, and starts what it holds.
 async fn flash(connection: &mut Connection, length: usize, work: &mut [u8]) -> Result<(), End> {
-    let mut image = Image::new(length);
+    let Some(mut image) = Image::new(length) else {
+        skip(connection, length, work, |_| {}).await?;
+        return refuse(connection).await;
+    };
     skip(connection, length, work, |part| image.update(part)).await?;
-    answer(connection, image.finish()).await
+    match image.write().await {
+        true => reboot(connection).await,
+        false => refuse(connection).await,
+    }
 }
 
 /// Longest key with a value of one byte must fit the store many times over.

@@ -33,14 +33,15 @@ fn services(spawner: Spawner) {
     spawner.spawn(expect_task(link_errors::watch()));
     spawner.spawn(expect_task(calls::run()));
     spawner.spawn(expect_task(late::run()));
+    spawner.spawn(expect_task(late::flash()));
     spawner.spawn(expect_task(stream::run()));
     spawner.spawn(expect_task(uplink::receive()));
     spawner.spawn(expect_task(uplink::run()));
     spawner.spawn(expect_task(forward::watch_ports()));
-    for number in 0..PORTS {
+    (0..PORTS).for_each(|number| {
         spawner.spawn(expect_task(port(number)));
         spawner.spawn(expect_task(port_frames(number)));
-    }
+    });
 }
 
 /// Tasks of each kind for the ports: the executor wants at least one place.

@@ -10,8 +10,6 @@ use embassy_time::{Duration, Instant, Timer};
 
 use crate::{late, uplink};
 
-/// Longest flash image.
-const LONGEST_IMAGE: usize = 16 << 20;
 /// Longest key and value, with their lengths.
 const PARTS: usize = 2 * storage::SIZE;
 /// Parts of something that wait for the next one longer than this are forgotten.
@@ -33,7 +31,7 @@ impl Then {
         match self {
             Then::Reboot => {
                 info!("restarting");
-                identity::reset()
+                identity::reload()
             }
             Then::Panic => panic!("asked for by a debug request"),
         }
@@ -97,10 +95,11 @@ impl Performer {
             What::ConfigRemove { key } => manage::config_write(key, &[]).await,
             What::ConfigErase => manage::config_erase().await,
             What::Flash { length } => {
-                self.image = Some(length as usize).filter(|&length| length <= LONGEST_IMAGE).map(Image::new);
+                self.image = None; // its memory is needed
+                self.image = Image::new(length as usize);
                 self.image.is_some()
             }
-            What::FlashAddData { last, data } => self.flash(last, data),
+            What::FlashAddData { last, data } => self.flash(last, data).await,
             What::AllocatorDebug => {
                 manage::dump_memory();
                 true
@@ -154,13 +153,19 @@ impl Performer {
         }
     }
 
-    fn flash(&mut self, last: bool, data: &[u8]) -> bool {
+    /// Takes more of an image; what the last part completes is checked now, and written after the answer.
+    async fn flash(&mut self, last: bool, data: &[u8]) -> bool {
         let Some(image) = &mut self.image else { return false };
         image.update(data);
-        match last {
-            true => self.image.take().is_some_and(Image::finish),
-            false => true,
+        if !last {
+            return true;
         }
+        let Some(image) = self.image.take() else { return false };
+        let sound = image.check().await;
+        if sound {
+            late::write(image);
+        }
+        sound
     }
 }
 
