@@ -94,11 +94,13 @@ def test_resets_have_a_cause_and_happen_once(causes: list[str], cause: int) -> N
 
     def steps() -> Steps:
         yield from board.until_up()
+        yield from settled()
         assert (yield dut.cause) == POWER_ON
         for _ in range(2):
             yield from board.pulse(*(getattr(dut, name) for name in causes))
             yield from board.until_down(cycles=10)
             yield from board.until_up(cycles=2 * RESET_CYCLES)
+            yield from settled()
             assert (yield dut.cause) == cause
             for _ in range(5 * RESET_CYCLES):
                 assert not (yield dut.active)
@@ -120,8 +122,8 @@ def test_a_switch_resets_once_and_survives_other_resets() -> None:
         yield from board.write_clock_sel(1)
         yield from board.until_down()
         yield from board.until_up()
-        assert (yield dut.cause) == CLOCK
         yield from settled()
+        assert (yield dut.cause) == CLOCK
         assert (yield from registers()) == (1, 1, NO_ERROR)
         for _ in range(5 * MS):
             assert not (yield dut.active)
@@ -129,6 +131,7 @@ def test_a_switch_resets_once_and_survives_other_resets() -> None:
         yield from board.pulse(dut.watchdog)
         yield from board.until_down()
         yield from board.until_up(cycles=2 * RESET_CYCLES)
+        yield from settled()
         assert (yield dut.cause) == WATCHDOG
         assert (yield from registers()) == (1, 1, NO_ERROR)
         yield from board.write_clock_sel(0)

@@ -1,7 +1,7 @@
 """Resets of a real board: who asked for one, and for how long."""
 
 from migen import ClockDomainsRenamer, If, Module, Signal
-from migen.genlib.cdc import MultiReg
+from migen.genlib.cdc import BusSynchronizer, MultiReg
 
 from ..soc.reset import POWER_ON, REQUESTED, RESET_CYCLES, WATCHDOG
 
@@ -36,7 +36,7 @@ class ResetControl(Module):
 
     Inputs (``sys``, one cycle high): ``request``, ``watchdog``. Input (``bootstrap``, one cycle): ``clock``.
     Outputs: ``reset`` (``bootstrap``, register), at least RESET_CYCLES cycles of ``bootstrap``; ``cause`` (2, ``sys``):
-    valid from the end of a reset to the next.
+    valid from 300 cycles after a reset to the next.
     """
 
     def __init__(self) -> None:
@@ -56,6 +56,10 @@ class ResetControl(Module):
             MultiReg(request, timer.request, "bootstrap"),
             MultiReg(watchdog, timer.watchdog, "bootstrap"),
         ]
-        # Bit by bit: it changes only while `sys` is in reset.
-        self.specials += [MultiReg(timer.cause[n], self.cause[n]) for n in range(len(self.cause))]
-        self.comb += [timer.clock.eq(self.clock), self.reset.eq(timer.reset)]
+        self.submodules.across = across = BusSynchronizer(len(self.cause), "bootstrap", "sys")
+        self.comb += [
+            across.i.eq(timer.cause),
+            self.cause.eq(across.o),
+            timer.clock.eq(self.clock),
+            self.reset.eq(timer.reset),
+        ]

@@ -1,6 +1,6 @@
 """From a recovered clock to `sys`, of the same frequency and any phase, in a number of cycles that stays the same."""
 
-from migen import FSM, ClockDomainsRenamer, If, Memory, Module, NextState, NextValue, Signal
+from migen import FSM, READ_FIRST, ClockDomainsRenamer, If, Memory, Module, NextState, NextValue, Signal
 from migen.genlib.cdc import GrayCounter, GrayDecoder, MultiReg
 
 _BITS = 3
@@ -38,7 +38,7 @@ class PhaseBuffer(Module):
 
         memory = Memory(width, DEPTH)
         self.submodules.writer = writer = ClockDomainsRenamer("rx")(GrayCounter(_BITS))
-        write, read = memory.get_port(write_capable=True, clock_domain="rx"), memory.get_port(async_read=True)
+        write, read = memory.get_port(write_capable=True, clock_domain="rx"), memory.get_port(mode=READ_FIRST)
         self.specials += memory, write, read
         self.comb += [writer.ce.eq(1), write.adr.eq(writer.q_binary), write.dat_w.eq(self.din), write.we.eq(1)]
 
@@ -48,7 +48,8 @@ class PhaseBuffer(Module):
         # What is seen of the writer is three cycles old, give or take its phase, so the word that it says comes next is
         # three to five cycles old, of at most eight.
         self.comb += [self.phase.eq(decoder.o - now), off.eq(self.phase - base), read.adr.eq(now + base)]
-        self.sync += [now.eq(now + 1), self.dout.eq(read.dat_r)]
+        self.comb += self.dout.eq(read.dat_r)
+        self.sync += now.eq(now + 1)
 
         left, two = Signal(max=window), Signal()
         self.submodules.fsm = fsm = FSM(reset_state="START")
