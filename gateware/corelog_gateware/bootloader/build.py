@@ -88,8 +88,9 @@ def link(include: Path, work: Path) -> Path:
 def run(command: list[str], work: Path) -> None:
     done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
     if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "error" in line or "undefined" in line]
-        said = (errors or done.stderr.splitlines() or ["no message"])[0]
+        lines = [line for line in done.stderr.splitlines() if "collect2" not in line]
+        errors = [line for line in lines if any(word in line for word in ("error", "undefined", "overflowed"))]
+        said = (errors or lines or ["no message"])[0]
         raise BootloaderError(f"{command[0]} failed: {said}")
 
 

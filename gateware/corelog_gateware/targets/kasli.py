@@ -14,7 +14,7 @@ from litex.soc.cores.uart import RS232PHY
 from corelog.boards.description import Description
 from corelog.flash import layout
 
-from ..clocking import KasliCRG
+from ..clocking import KasliCRG, RecoveredClock, ReferenceForward
 from ..eem import eem_io, eem_phys
 from ..platforms import kasli_platform
 from ..soc import parts
@@ -71,12 +71,22 @@ def make(description: Description, ident: str) -> Any:
     parts.add_identity(soc, identity, startup)
     rtio_leds = sum(channel.kind == "led" for channel in description.channels)
     parts.add_small(soc, platform, revision.leds - rtio_leds, rtio_leds)
+    si5324 = "si5324_clkin" if revision.sfp_pins else "cdr_clk"
+    if satellite:
+        uplink = quad.phys[0]
+        soc.recovered = RecoveredClock(platform.request(si5324), crg.bootstrap_pll, uplink.recovered, uplink.ready)
+    elif not revision.sfp_pins:
+        soc.submodules.reference = ReferenceForward(platform.request("sma_clkin"), platform.request(si5324))
     if revision.sfp_pins:
+        up = ([] if quad.ethernet is None else [quad.ethernet.link_up]) + [phy.phy.rx_up for phy in quad.phys]
         for n in used:
             control = platform.request("sfp_ctl", n)
-            soc.comb += control.tx_disable.eq(0)
+            soc.comb += [control.tx_disable.eq(0), control.led.eq(up[n])]
     else:
         soc.error_led = GPIOOut(platform.request("error_led"))
+    if description.hw_rev == "v1.0":
+        # The cards' clock is the Si5324's, not the connector's; later boards have a switch on I2C.
+        soc.comb += platform.request("clk_sel").eq(1)
     return soc
 
 

@@ -15,7 +15,7 @@ from migen.genlib.cdc import MultiReg
 from corelog.boards.description import Description
 from corelog.flash import layout
 
-from ..clocking import KC705CRG
+from ..clocking import KC705CRG, RecoveredClock, ReferenceForward
 from ..eem import eem_io, eem_phys
 from ..platforms import kc705_platform
 from ..soc import parts
@@ -64,6 +64,12 @@ def make(description: Description, ident: str) -> Any:
     parts.add_identity(soc, identity, startup)
     rtio_leds = sum(channel.kind == "led" for channel in description.channels)
     parts.add_small(soc, platform, LEDS - rtio_leds, rtio_leds)
+    clkin = platform.request("si5324_clkin")
+    if satellite:
+        uplink = phys[0]
+        soc.recovered = RecoveredClock(clkin, crg.bootstrap_pll, uplink.recovered, uplink.ready)
+    else:
+        soc.submodules.reference = ReferenceForward(platform.request("user_sma_clock"), clkin)
     soc.si5324_rst_n = GPIOOut(platform.request("si5324").rst_n)
     return soc
 
