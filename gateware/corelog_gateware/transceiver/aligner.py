@@ -9,7 +9,7 @@ WINDOW = 1024  # words that are judged together
 BAD_WORDS = WINDOW // 4  # so many of them are too many: the rule by which the link layer takes a link down
 COMMAS = 16  # so many are needed to believe in a position: idle words; aux bytes and packets have none
 STRIKES = 2  # bad windows in a row after which a position is given up
-_RESTART = 8
+_STOP, _RESTART = 16, 8
 
 
 class Judge(Module):
@@ -64,11 +64,12 @@ class AlignControl(Module):
 
         # # #
 
-        left = Signal(max=max(settle, deadline, _RESTART) + 1)
+        left = Signal(max=max(settle, deadline, _STOP) + 1)
         strikes = Signal(max=STRIKES + 1)
         self.sync += If(left != 0, left.eq(left - 1))
         self.submodules.fsm = fsm = FSM(reset_state="STARTING")
-        again = [NextValue(self.restart, 1), NextValue(self.ready, 0), NextValue(left, _RESTART), NextState("RESTART")]
+        # Nobody may still listen when the receiver stops, or it would hear the crossing's last words again.
+        again = [NextValue(self.ready, 0), NextValue(left, _STOP), NextState("STOPPING")]
         fsm.act("STARTING", If(self.started, NextValue(left, settle), NextState("SETTLING")))
         fsm.act("SETTLING",
             If(~self.started, NextState("STARTING"))
@@ -86,6 +87,9 @@ class AlignControl(Module):
             If(self.dirty, NextValue(strikes, strikes + 1)),
             If(~self.started, NextValue(self.ready, 0), NextState("STARTING"))
             .Elif((strikes == STRIKES) | (left == 0), *again),
+        )
+        fsm.act("STOPPING",
+            If(left == 0, NextValue(self.restart, 1), NextValue(left, _RESTART), NextState("RESTART")),
         )
         fsm.act("RESTART", If(left == 0, NextValue(self.restart, 0), NextState("STARTING")))
 
