@@ -1,6 +1,6 @@
 // A flash and a clock for the SoC under test: arguments are the flash's image, the cycles to give up after, and how
 // many first cycles of the flash's clock get lost, as STARTUPE2 loses them. UART bytes go to standard output; the end
-// comes with the first mark (printed as "mark <hex>"), with the text "litex>" or "give up".
+// comes with the first mark (printed as "mark <hex>"), with the bootloader's prompt or "give up".
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -63,6 +63,7 @@ int main(int argc, char** argv) {
     const uint64_t limit = strtoull(argv[2], nullptr, 0);
     VerilatedContext context;
     Vdut dut{&context};
+    const std::string prompt = "litex\x1b[0m> ";
     std::string text;
     for (uint64_t cycle = 0; cycle < limit; ++cycle) {
         dut.clk = 0;
@@ -74,7 +75,8 @@ int main(int argc, char** argv) {
         if (dut.serial_tx_valid) {
             text.push_back(char(dut.serial_tx_data));
             putchar(dut.serial_tx_data);
-            if (text.size() >= 6 && text.compare(text.size() - 6, 6, "litex>") == 0) return 0;
+            if (text.size() >= prompt.size() && text.compare(text.size() - prompt.size(), prompt.size(), prompt) == 0)
+                return 0;
         }
         if (dut.identity_marked) {
             printf("\nmark %08x cycle %llu\n", unsigned(dut.identity_mark), static_cast<unsigned long long>(cycle));
