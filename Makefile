@@ -1,6 +1,6 @@
 # Corelog. `make` prints what there is; everything is built under build/ and .venv/.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lint board test-rust test-host test-gateware test-system gateware-check clean
+.PHONY: help setup run test bench lint board test-rust test-host test-gateware test-system gateware-check targets bootloader clean
 
 VENV := .venv/bin
 # Tests that hold real time against a limit run alone, the others on all cores, module by module.
@@ -64,6 +64,13 @@ gateware-check: .venv/yosys-installed ## clocks, constraints, size and registers
 .venv/yosys-installed: requirements-check.lock | setup
 	$(VENV)/python -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
+
+targets: setup ## Verilog, constraints and constants of every real board, in build/VARIANT
+	@$(VENV)/python -m corelog_gateware.targets build
+
+bootloader: targets ## their bootloaders; installs a RISC-V C compiler
+	@scripts/setup-bootloader
+	@$(VENV)/python -m corelog_gateware.bootloader build/kasli-* build/kc705-*
 
 bench: setup ## cycle counts and rates, beside the recorded ones
 	@$(VENV)/python tests/bench/bench.py
