@@ -75,7 +75,6 @@ class Board(Module):
         yield
         for signal in signals:
             yield signal.eq(0)
-        yield
 
     def write_clock_sel(self, value: int) -> Steps:
         csr = self.dut._clock_sel
@@ -86,9 +85,14 @@ class Board(Module):
 
 @pytest.mark.parametrize(
     ("causes", "cause"),
-    [(["request"], REQUESTED), (["watchdog"], WATCHDOG), (["request", "watchdog"], WATCHDOG)],
+    [
+        ([["request"]], REQUESTED),
+        ([["watchdog"]], WATCHDOG),
+        ([["request", "watchdog"]], WATCHDOG),
+        ([["request"], ["watchdog"]], WATCHDOG),
+    ],
 )
-def test_resets_have_a_cause_and_happen_once(causes: list[str], cause: int) -> None:
+def test_resets_have_a_cause_and_happen_once(causes: list[list[str]], cause: int) -> None:
     board = Board()
     dut = board.dut
 
@@ -97,7 +101,8 @@ def test_resets_have_a_cause_and_happen_once(causes: list[str], cause: int) -> N
         yield from settled()
         assert (yield dut.cause) == POWER_ON
         for _ in range(2):
-            yield from board.pulse(*(getattr(dut, name) for name in causes))
+            for together in causes:
+                yield from board.pulse(*(getattr(dut, name) for name in together))
             yield from board.until_down(cycles=10)
             yield from board.until_up(cycles=2 * RESET_CYCLES)
             yield from settled()

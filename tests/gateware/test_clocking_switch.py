@@ -60,7 +60,7 @@ class Bench:
         select = 0
         while True:
             world = self.world
-            alive = world.clock and world.mmcm if (yield dut.select) else True
+            alive = world.mmcm if (yield dut.select) else True
             if (yield dut.select) != select:
                 select, since["start"] = (yield dut.select), 0
             running = {
@@ -80,16 +80,20 @@ class Bench:
     def rules(self) -> Steps:
         dut, before = self.dut, {}
         names = ("select", "stop", "reset", "done", "locked", "running", "enable")
-        since_reset = 0
+        since_reset, since_select, since_stop = 0, HOLD, 0
         while True:
             now = {}
             for name in names:
                 now[name] = yield getattr(dut, name)
             self.began += yield dut.began
             since_reset = since_reset + 1 if now["reset"] else 0
+            since_select += 1
             if before:
                 if now["select"] != before["select"]:
                     assert before["stop"] and now["stop"], "the input changed while the MMCM was running"
+                    since_select = 0
+                if before["stop"] and not now["stop"]:
+                    assert since_select >= HOLD and since_stop >= 2 * HOLD, "the MMCM's reset is too short"
                 if now["stop"] and not before["stop"]:
                     assert since_reset > HOLD, "the MMCM was stopped before sys was in reset for a while"
                 if before["reset"] and not now["reset"]:
@@ -97,6 +101,7 @@ class Bench:
             assert not now["stop"] or now["reset"], "sys runs with the MMCM stopped"
             assert not now["done"] or (now["select"] and not now["reset"])
             assert not now["running"] or (now["select"] and now["enable"])
+            since_stop = since_stop + 1 if now["stop"] else 0
             before = now
             yield
 

@@ -19,6 +19,7 @@ class Lane:
     def __init__(self, n: int, pins: Record, story: list[str], rng: random.Random) -> None:
         self.n, self.pins, self.story, self.rng = n, pins, story, rng
         self.dead: str | None = None  # this answer never comes
+        self.stuck: str | None = None  # this one is always there
 
     @passive
     def run(self) -> Steps:
@@ -36,7 +37,7 @@ class Lane:
             if now["reset"]:
                 answers.clear()
                 for name in INPUTS:
-                    yield getattr(pins, name).eq(0)
+                    yield getattr(pins, name).eq(name == self.stuck)
             elif before["reset"] and not now["reset"]:
                 answers["resetdone"] = [delay + 20, 1]
             if "dlysreset" in rises:
@@ -138,6 +139,19 @@ def test_an_answer_that_does_not_come_is_asked_for_again_from_the_reset(answer: 
         assert bench.story.count("reset-1") >= 2
         bench.lanes[1].dead = None
         yield from bench.until_done(2 * ATTEMPT)
+
+    bench.run(steps())
+
+
+@pytest.mark.parametrize(("answer", "pin"), [("dlysresetdone", "dlysreset"), ("phinitdone", "phinit")])
+def test_an_answer_that_is_there_before_does_not_save_the_question(answer: str, pin: str) -> None:
+    bench = Bench(2)
+    bench.lanes[1].stuck = answer
+
+    def steps() -> Steps:
+        yield bench.dut.start.eq(1)
+        yield from bench.until_done(ATTEMPT)
+        assert f"{pin}+1" in bench.story
 
     bench.run(steps())
 
