@@ -4,9 +4,13 @@
 """
 
 import pytest
+from migen import Signal
+from migen.genlib.cdc import MultiReg
 
 from corelog_gateware.check import allowed
 from corelog_gateware.check.__main__ import check_quickly
+from corelog_gateware.check.crossings import Crossing, crossings
+from corelog_gateware.check.design import Design
 from corelog_gateware.check.variants import Variant, all_variants
 
 
@@ -27,3 +31,21 @@ def test_there_is_a_variant_of_every_board_and_role() -> None:
     found = {(variant.name.removesuffix(f"-{variant.role}"), variant.role) for variant in all_variants().values()}
     boards = ("sim", "kasli-v1.0", "kasli-v1.1", "kasli-v2.0", "kc705")
     assert found == {(board, role) for board in boards for role in ("standalone", "master", "satellite")}
+
+
+@pytest.mark.parametrize("synchronised", [False, True], ids=["raw", "through a MultiReg"])
+def test_one_signal_more_between_two_clocks_of_a_whole_board_is_found(synchronised: bool) -> None:
+    def faults(seeded: bool) -> set[Crossing]:
+        soc = all_variants()["kasli-v2.0-master"].make()
+        if seeded:
+            taken = Signal(name="taken")
+            if synchronised:
+                soc.specials += MultiReg(soc.watchdog.expired, taken, "bootstrap")
+            else:
+                soc.sync.bootstrap += taken.eq(soc.watchdog.expired)
+        soc.finalize()
+        return crossings(Design(soc, soc.platform.constraint_manager.get_io_signals())).faults
+
+    found = faults(True) - faults(False)
+    raw = {Crossing("register", "watchdog.expired", "sys", "taken", "bootstrap")}
+    assert found == (set() if synchronised else raw)
