@@ -1,8 +1,9 @@
 # Corelog. `make` prints what there is; everything is built under build/ and .venv/.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lint board test-rust test-host test-gateware test-system gateware-check targets bootloader clean
+.PHONY: help setup run test hil bench lint board test-rust test-host test-gateware test-system gateware-check targets bootloader clean
 
 VENV := .venv/bin
+LABGRID := .venv/labgrid
 # Tests that hold real time against a limit run alone, the others on all cores, module by module.
 PARALLEL := -n auto --dist loadfile -m "not timing"
 # FULL=1: floods of full length in tests/hil.
@@ -34,7 +35,7 @@ test: setup ## every test that needs no hardware (FULL=1: with the longest flood
 lint: setup ## ruff, mypy, and where installed rustfmt and clippy
 	$(VENV)/ruff check .
 	$(VENV)/mypy
-	MYPYPATH=host/sipyco $(VENV)/mypy --platform win32 --follow-imports=silent $(ON_WINDOWS)
+	MYPYPATH=host/sipyco:gateware $(VENV)/mypy --platform win32 --follow-imports=silent $(ON_WINDOWS)
 	@if cargo fmt --version >/dev/null 2>&1; then cd firmware && cargo fmt --all --check; \
 	else echo "lint: rustfmt is not installed, skipped"; fi
 	@if cargo clippy --version >/dev/null 2>&1; then \
@@ -57,6 +58,14 @@ test-system: setup ## the whole system on the simulated board
 	$(VENV)/corelog board --build-only --satellites 1 --vcd none
 	$(VENV)/pytest -q --durations=12 $(PARALLEL) tests/hil $(AGAIN) tests/hil; }
 	$(VENV)/pytest -q --durations=6 -m timing tests/hil $(AGAIN) tests/hil; }
+
+hil: $(LABGRID)/installed ## tests/hil on the board of a labgrid environment (TARGET=FILE; default: the simulated board)
+	PYTHONPATH=$(LABGRID) $(VENV)/python -m corelog.lab.hil $(TARGET) $(if $(ARGS),-- $(ARGS))
+
+# A folder of its own: labgrid brings a pyserial that would replace the one of the tests without hardware.
+$(LABGRID)/installed: requirements-hil.lock | setup
+	$(VENV)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target $(@D) -r $<
+	touch $@
 
 gateware-check: .venv/yosys-installed ## clocks, constraints, size and registers of every board (VARIANT=NAME: of one)
 	@$(VENV)/python -m corelog_gateware.check $(VARIANT)

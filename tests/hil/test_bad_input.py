@@ -49,7 +49,7 @@ async def serves(address: str) -> None:
         await device.config_write("test_key", b"value")
         assert await device.config_read("test_key") == b"value"
     async with AsyncSession(address) as session:
-        assert (await session.hello()).channels == 10
+        assert (await session.hello()).channels > 0
 
 
 @pytest_asyncio.fixture(loop_scope="module")

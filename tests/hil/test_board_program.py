@@ -16,7 +16,7 @@ from corelog_gateware.simulator.board import Board, BoardError
 from support.board_program import corelog_board, refusal
 from support.conditions import eventually
 
-pytestmark = [pytest.mark.board, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.board, pytest.mark.simulated("it is about `corelog board` itself"), pytest.mark.timeout(600)]
 
 ERASED = b"\xff" * 65536
 

@@ -13,7 +13,9 @@ from corelog_gateware.simulator.control import Control, ControlError
 from support.board_program import corelog_board, refusal
 from support.conditions import eventually
 
-pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.board, pytest.mark.simulated("it is about `corelog board --satellites` itself"),
+    pytest.mark.timeout(900)]
 
 
 async def all_ready(control: Control) -> None:

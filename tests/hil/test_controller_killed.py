@@ -53,7 +53,7 @@ async def seen(system: System, number: int, count: int, first: int, timeout: flo
 @pytest.mark.parametrize("count", [1501, 1502, 1503])
 async def test_controller_killed_during_a_flood_loses_and_repeats_nothing(system: System, count: int) -> None:
     first = len(system.tap.entries)
-    writing = asyncio.create_task(flood(system.address, count, 2000))
+    writing = asyncio.create_task(flood(system.board_address, count, 2000))
     await seen(system, count // 4, count, first)
     os.kill(controller_pid(system.address), signal.SIGKILL)
     await seen(system, count, count, first)
@@ -64,7 +64,7 @@ async def test_controller_killed_during_a_flood_loses_and_repeats_nothing(system
 async def test_board_rebooted_during_a_flood_loses_nothing_that_the_ring_held(system: System) -> None:
     first = len(system.tap.entries)
     count = 20_011
-    writing = asyncio.create_task(flood(system.address, count, 500))
+    writing = asyncio.create_task(flood(system.board_address, count, 500))
     await seen(system, 400, count, first)
     await system.mgmt("reboot")
     await asyncio.gather(writing, return_exceptions=True)
@@ -80,7 +80,7 @@ async def test_board_rebooted_during_a_flood_loses_nothing_that_the_ring_held(sy
 
 
 async def test_controller_reads_again_within_half_a_second_of_the_boards_return(system: System) -> None:
-    async with AsyncMgmt(system.address) as device:
+    async with AsyncMgmt(system.board_address) as device:
         boot_id = (await device.identify()).boot_id
     await system.mgmt("reboot")
     down = time.monotonic()
@@ -89,7 +89,7 @@ async def test_controller_reads_again_within_half_a_second_of_the_boards_return(
     while back is None:
         assert time.monotonic() - down < 30.0, "the board did not come back"
         try:
-            async with AsyncMgmt(system.address, timeout=0.2) as device:
+            async with AsyncMgmt(system.board_address, timeout=0.2) as device:
                 if (await device.identify()).boot_id != boot_id:  # the old boot may still answer
                     back = time.monotonic()
         except OSError:

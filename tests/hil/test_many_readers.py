@@ -7,7 +7,7 @@ import pytest
 
 from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.wire.frames import From, Level
-from support.readers import subscribed
+from support.readers import CORE, subscribed
 
 pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module")]
 
@@ -49,8 +49,8 @@ async def pulling(address: str, count: int):
 
 
 async def test_three_pulllog_clients_and_two_subscribers_each_get_every_record_once_in_order(board: str) -> None:
-    async with (pulling(board, 3) as pullers, subscribed(board, From.NOW) as one, subscribed(board, From.NOW) as two,
-                AsyncMgmt(board, timeout=120.0) as device):
+    async with (pulling(board, 3) as pullers, subscribed(board, From.NOW, origins=CORE) as one,
+                subscribed(board, From.NOW, origins=CORE) as two, AsyncMgmt(board, timeout=120.0) as device):
         for puller in pullers:
             await puller.wait_for(b"software ident")  # they start at the oldest kept record
         await device.debug_flood(COUNT, level=Level.INFO)
@@ -85,13 +85,13 @@ async def test_repeating_a_subscribe_with_the_same_cursor_gives_the_same_records
         next_seq = (await _header(board)).next_seq
         bodies = []
         for _ in range(2):
-            async with subscribed(board, From.OLDEST) as reader:
+            async with subscribed(board, From.OLDEST, origins=CORE) as reader:
                 await reader.wait_until(lambda r: r.next_seq is not None and r.next_seq >= next_seq)
                 bodies.append([record.body for _, record in reader.records][-40:])
         assert bodies[0] == bodies[1]
 
 
 async def _header(address: str):
-    async with subscribed(address, From.NOW) as reader:
+    async with subscribed(address, From.NOW, origins=CORE) as reader:
         await reader.wait_until(lambda r: bool(r.headers))
         return reader.headers[0]

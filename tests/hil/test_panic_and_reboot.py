@@ -5,7 +5,7 @@ import pytest
 from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.wire.frames import Cursor, From, Level
 from support.conditions import eventually
-from support.readers import subscribed
+from support.readers import CORE, subscribed
 
 pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module")]
 
@@ -30,7 +30,7 @@ async def test_next_boot_streams_the_panic_text_and_the_records_before_it(board:
         await device.debug_flood(25, level=Level.INFO)
         await device.debug_panic()
     await booted_again(board, before)
-    async with subscribed(board, From.OLDEST) as reader:
+    async with subscribed(board, From.OLDEST, origins=CORE) as reader:
         await reader.wait_for_text("ARTIQ runtime starting")
         await reader.wait_until(lambda r: len(r.boots) == 2)
         previous, current = reader.boots
@@ -60,14 +60,14 @@ async def test_old_protocol_reader_gets_the_previous_boot_first_and_marked(board
 
 async def test_cursor_of_the_boot_before_a_reboot_resumes_exactly_there(board: str) -> None:
     before = await boot_id(board)
-    async with subscribed(board, From.NOW) as reader, AsyncMgmt(board, timeout=30.0) as device:
+    async with subscribed(board, From.NOW, origins=CORE) as reader, AsyncMgmt(board, timeout=30.0) as device:
         await device.debug_flood(10)
         await reader.wait_for_text("flood 7/10")
         resume = next(record.seq for _, record in reader.records if record.body == "flood 7/10")
     async with AsyncMgmt(board, timeout=30.0) as device:
         await device.reboot()
     await booted_again(board, before)
-    async with subscribed(board, From.CURSORS, cursors=(Cursor(0, before or 0, resume),)) as reader:
+    async with subscribed(board, From.CURSORS, origins=CORE, cursors=(Cursor(0, before or 0, resume),)) as reader:
         await reader.wait_for_text("ARTIQ runtime starting")
         assert not reader.headers[0].boot_unknown
         bodies = [record.body for boot, record in reader.records if boot == before]

@@ -9,7 +9,7 @@ from corelog.wire.frames import From
 from support.readers import subscribed
 from support.trees import PATIENCE, destinations, device_time, flood, links, seeded
 
-pytestmark = [pytest.mark.board, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.board, pytest.mark.simulated("symbols on the links are corrupted"), pytest.mark.timeout(1500)]
 
 CORRUPTED = 1e-4
 

@@ -21,7 +21,9 @@ from support.readers import subscribed
 from support.rtio import COARSE, MS, SLACK, counter, marks_of, on, play, simple
 from support.trees import all_up, destinations, running
 
-pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.board, pytest.mark.simulated("it looks at the pads and at wires between them"),
+    pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 LOOP_OUT, LOOP_IN = 7, 8  # connected on each board
 SENSITIVITY, RISING = 2, 1

@@ -11,7 +11,7 @@ from support.rtio import COARSE, SLACK, counter, marks_of, on, play, simple
 from support.trees import destinations, running
 from support.waveforms import rises
 
-pytestmark = [pytest.mark.board, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.board, pytest.mark.simulated("it looks at waveforms"), pytest.mark.timeout(900)]
 
 WAVEFORM_START = 6_000_000  # cycle; the tree is up and has its events long before
 

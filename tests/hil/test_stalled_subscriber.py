@@ -8,7 +8,7 @@ import pytest
 
 from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.wire.frames import Cursor, From, Level, Loss
-from support.readers import subscribed
+from support.readers import CORE, subscribed
 
 pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(1500)]
 
@@ -19,7 +19,7 @@ WARN_EVERY = COUNT // 100
 
 
 async def test_subscriber_that_stopped_reading_gets_one_exact_loss_per_gap_and_every_warning(board: str) -> None:
-    async with subscribed(board, From.NOW) as reader, AsyncMgmt(board, timeout=600.0) as device:
+    async with subscribed(board, From.NOW, origins=CORE) as reader, AsyncMgmt(board, timeout=600.0) as device:
         await reader.wait_until(lambda r: bool(r.boots))
         reader.reading.clear()
         await device.debug_flood(COUNT, level=Level.DEBUG if await debug_is_logged(device) else Level.INFO,
@@ -47,7 +47,7 @@ async def debug_is_logged(device: AsyncMgmt) -> bool:
 
 
 async def test_loss_says_how_many_errors_and_warnings_were_among_the_lost(board: str) -> None:
-    async with subscribed(board, From.NOW) as reader, AsyncMgmt(board, timeout=600.0) as device:
+    async with subscribed(board, From.NOW, origins=CORE) as reader, AsyncMgmt(board, timeout=600.0) as device:
         await reader.wait_until(lambda r: bool(r.boots))
         reader.reading.clear()
         count = 12_000  # 8 MB: more than all buffers between device and reader hold
@@ -70,7 +70,7 @@ async def test_any_cursor_old_future_or_absurd_gives_a_lawful_stream(board: str,
     async with AsyncMgmt(board) as device:
         boot_id = (await device.identify()).boot_id
         cursor = Cursor(0, boot_id if same_boot else boot_id ^ 0x5A5A, seq)
-        async with subscribed(board, From.CURSORS, cursors=(cursor,)) as reader:
+        async with subscribed(board, From.CURSORS, origins=CORE, cursors=(cursor,)) as reader:
             await reader.wait_until(lambda r: bool(r.boots) and r.boots[-1].boot_id == boot_id)
             header = reader.headers[0]
             assert header.boot_unknown == (not same_boot)
@@ -81,7 +81,7 @@ async def test_any_cursor_old_future_or_absurd_gives_a_lawful_stream(board: str,
 
 
 async def test_heartbeat_comes_at_least_every_second_when_idle(board: str) -> None:
-    async with subscribed(board, From.NOW) as reader:
+    async with subscribed(board, From.NOW, origins=CORE) as reader:
         async with asyncio.timeout(30.0):
             await reader.wait_until(lambda r: len(r.heartbeats) >= 4)
         times = [beat.time for beat in reader.heartbeats]

@@ -144,6 +144,7 @@ class Reader:
                 place[item.origin] = boot_id, expected + (item.count if isinstance(item, Loss) else 1)
 
 
+CORE = (0,)  # origins of a core device alone, whatever is behind it
 RECEIVE_BUFFER = 8192  # small, so that a reader that stops is felt by the device and not by the host's buffers
 
 

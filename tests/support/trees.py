@@ -10,6 +10,7 @@ from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.wire.frames import Level
 from corelog.wire.mgmt import Identity
 from corelog_gateware.simulator.board import Board
+from support.bench import Bench, SimulatedBench
 from support.conditions import eventually
 
 BOOT_TIMEOUT = 120.0
@@ -18,7 +19,7 @@ PATIENCE = 900.0  # seconds for what takes long on a busy machine
 THREADS = ("--threads", "1") if os.environ.get("PYTEST_XDIST_WORKER") else ()
 
 
-def destinations(board: Board) -> range:
+def destinations(board: Bench) -> range:
     """Of the core device and its satellites."""
     return range(board.satellites + 1)
 
@@ -33,7 +34,7 @@ async def identify(address: str | None, destination: int) -> Identity | None:
         return None
 
 
-async def all_up(board: Board, wanted: Sequence[int] | None = None) -> None:
+async def all_up(board: Bench, wanted: Sequence[int] | None = None) -> None:
     """Returns when all destinations, or those that are wanted, answer."""
     for destination in destinations(board) if wanted is None else wanted:
         async def up(destination: int = destination) -> bool:
@@ -58,27 +59,27 @@ async def running(board: Board) -> AsyncIterator[Board]:
 
 
 @contextlib.asynccontextmanager
-async def seeded(shape: str) -> AsyncIterator[Board]:
+async def seeded(shape: str) -> AsyncIterator[SimulatedBench]:
     """Two satellites in a "chain" or a "star", whose faults have a seed that is printed."""
     seed = random.randrange(2**32)
     print(f"{shape}, seed {seed}")
-    board = Board(satellites=2, chain=shape == "chain", free_run=True, arguments=["--seed", str(seed)])
+    board = SimulatedBench(satellites=2, chain=shape == "chain", free_run=True, arguments=["--seed", str(seed)])
     async with running(board):
         yield board
 
 
-def management(tree: Board, destination: int) -> AsyncMgmt:
+def management(tree: Bench, destination: int) -> AsyncMgmt:
     assert tree.address is not None
     return AsyncMgmt(tree.address, destination=destination, timeout=PATIENCE)
 
 
-async def flood(tree: Board, destination: int, count: int, **more: int) -> None:
+async def flood(tree: Bench, destination: int, count: int, **more: int) -> None:
     """Has a board write many records. The core device has written them on return; a satellite writes on."""
     async with management(tree, destination) as device:
         await device.debug_flood(count, level=Level.INFO, **more)
 
 
-async def device_time(tree: Board, destination: int = 0) -> int:
+async def device_time(tree: Bench, destination: int = 0) -> int:
     """Of a board, in us: how long something took there does not depend on the machine."""
     async with management(tree, destination) as device:
         return (await device.identify()).uptime

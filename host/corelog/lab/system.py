@@ -99,7 +99,8 @@ class System:
     """Board, master and controller manager as processes, started in order, each by its readiness line.
 
     ``directory`` holds their files (device database, board storage, logs); ``device_db`` is the text of the device
-    database. ``board_address`` None starts the simulated board on ``address``; else a board there is used.
+    database. ``board_address`` None starts the simulated board on ``address``; else a board there is used. Masters and
+    controllers are on ``address`` either way.
     """
 
     def __init__(self, directory: Path, device_db: str, *, address: str = "127.0.0.1",
@@ -108,6 +109,7 @@ class System:
                  on_entry: Callable[[LogEntry], None] | None = None):
         self.directory = directory
         self.address = address
+        self.board_address = board_address or address
         self.device_db = device_db
         self.device_db_path = directory / "device_db.py"
         self.board: Program | None = None
