@@ -170,3 +170,35 @@ def test_no_input_of_a_transceiver_hangs_and_every_recovered_clock_has_its_perio
     if hasattr(board, "transceivers"):
         periods = {id(clk) for clk in board.platform.toolchain.clocks}
         assert all(id(phy.channel.rxoutclk) in periods for phy in board.transceivers.phys)
+
+
+def test_line_rates_are_those_of_drtio_and_ethernet(board: Board) -> None:
+    """From what cells are told: 125 MHz, multiplied by the PLL, divided by the channel, two bits a period."""
+    cells = [special for special in board.get_fragment().specials if isinstance(special, Instance)]
+    common = [values(cell) for cell in cells if cell.of == "GTPE2_COMMON"]
+    rates = []
+    for cell in cells:
+        given = values(cell)
+        if cell.of == "GTXE2_CHANNEL":
+            vco = 0.125 * given["CPLL_FBDIV"] * given["CPLL_FBDIV_45"] / given["CPLL_REFCLK_DIV"]
+        elif cell.of == "GTPE2_CHANNEL":
+            n = {0: 0, 3: 1}[given["TXSYSCLKSEL"]]
+            pll = common[0]
+            vco = 0.125 * pll[f"PLL{n}_FBDIV"] * pll[f"PLL{n}_FBDIV_45"] / pll[f"PLL{n}_REFCLK_DIV"]
+        else:
+            continue
+        assert 1.6 <= vco <= 3.3 and given["RXOUT_DIV"] == given["TXOUT_DIV"]
+        rates.append(2 * vco / given["TXOUT_DIV"])
+    links = board.transceivers.phys if hasattr(board, "transceivers") else []
+    ethernet = getattr(getattr(board, "transceivers", None), "ethernet", None)
+    assert sorted(rates) == [1.25] * (ethernet is not None) + [2.5] * len(links)
+    assert len(common) == (board.platform.name == "kasli")
+
+
+def values(cell: Instance) -> dict[str, Any]:
+    """Parameters, and pins that are constant."""
+    found = {}
+    for item in cell.items:
+        given = item.value if isinstance(item, Instance.Parameter) else getattr(item, "expr", None)
+        found[item.name] = getattr(given, "value", given)
+    return found

@@ -23,7 +23,7 @@ class Identity(Module, AutoCSR):
       - ``board_id`` (64): constant and unique to the board.
       - ``entropy`` (32): a random word; every read takes one and a different one follows.
       - ``reset``: write 1 to reset the SoC.
-      - ``reset_cause`` (2): 0 power-on, 1 requested, 2 watchdog.
+      - ``reset_cause`` (2): 0 power-on, 1 requested, 2 watchdog, 3 change of clock (real boards).
       - ``ready`` (1): the firmware writes 1 when it is up; 0 after a reset.
       - ``mark`` (32): every write is seen outside with the cycle it happened in, for measurements.
 
