@@ -187,7 +187,7 @@ def without_fields(text: str) -> str:
 
 def mark_rids(data: bytes, running: Callable[[], list[int]]) -> bytes:
     """One-line records, of which core device errors say which runs they came in."""
-    if b":firmware." in data and (b":ERROR:" in data or b":CRITICAL:" in data) and (rids := running()):
+    if (rids := running()) and b":firmware." in data and (b":ERROR:" in data or b":CRITICAL:" in data):
         return _CORE_ERROR.sub(rb"\1" + rid_mark(rids).encode(), data)
     return data
 
