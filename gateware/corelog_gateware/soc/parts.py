@@ -12,6 +12,7 @@ from litespi import LiteSPI
 from litex.soc.cores.bitbang import I2CMaster
 from litex.soc.cores.gpio import GPIOOut
 from litex.soc.integration.soc import SoCRegion
+from litex.soc.interconnect import wishbone
 from migen import Cat, Instance, Module, Record, Signal
 
 from corelog.flash.layout import BOOTLOADER, FIRMWARE, STORAGE, Target
@@ -20,6 +21,7 @@ from .core_device import CoreDevice
 from .dna import DNA
 from .entropy import Entropy
 from .ethernet import FrameLink
+from .flash_ready import FlashReady
 from .icap import ICAP
 from .identity import Identity
 from .satellite import Satellite
@@ -87,15 +89,24 @@ def flash_lines() -> list[tuple[str, int]]:
 
 def add_flash_memory(soc: Any, lines: Record, layout: Target) -> None:
     """Memory ``spiflash``, to read, and CSRs ``spiflash_core_master_*``, for any command (LiteSPI's master, its
-    ``phyconfig`` with width 1, mask 1). While ``cs`` of the master is 1 the memory waits. Constants ``FLASH_<REGION>``:
-    offsets in the flash.
+    ``phyconfig`` with width 1, mask 1). While ``cs`` of the master is 1 the memory waits, as it does after a reset
+    until the flash is ready. Constants ``FLASH_<REGION>``: offsets in the flash.
 
     :param lines: Record of :func:`flash_lines`.
     """
     soc.spiflash_phy = phy = SpiPHY(lines, FLASH_HALF_PERIOD)
     soc.comb += lines.clk.eq(phy.clk)
     soc.spiflash_core = core = LiteSPI(phy, mmap_endianness=soc.cpu.endianness, with_csr=False)
-    soc.bus.add_slave("spiflash", core.bus, SoCRegion(origin=FLASH_BASE, size=phy.flash.total_size, mode="rx"))
+    soc.flash_ready = ready = FlashReady(int(soc.clk_freq))
+    port = core.crossbar.get_port(ready.cs)
+    bus = wishbone.Interface(data_width=32, address_width=32, addressing="word", bursting=soc.bus.bursting)
+    soc.comb += [
+        port.source.connect(ready.sink),
+        ready.source.connect(port.sink),
+        bus.connect(core.bus, omit={"cyc"}),
+        core.bus.cyc.eq(bus.cyc & ready.ready),
+    ]
+    soc.bus.add_slave("spiflash", bus, SoCRegion(origin=FLASH_BASE, size=phy.flash.total_size, mode="rx"))
     soc.comb += core.mmap.offset.eq(FLASH_BASE >> 2)
 
     regions = {name: layout.region(name) for name in (BOOTLOADER, STORAGE, FIRMWARE)}
