@@ -144,6 +144,16 @@ def test_bits_that_do_not_cross_are_not_blamed_for_those_beside_them() -> None:
     assert found(beside).faults == set()
 
 
+def test_each_bit_of_a_signal_is_judged_by_its_own_clock() -> None:
+    def shared(top: Any, swapped: bool) -> None:
+        both = Signal(2, name="both")
+        top.sync.a += both[0].eq(top.slow[0] if swapped else top.fast[0])
+        top.sync.b += both[1].eq(top.slow[1])
+
+    assert found(lambda top: shared(top, swapped=False)).faults == set()
+    assert only(found(lambda top: shared(top, swapped=True))) == Crossing("register", "slow", "b", "both", "a")
+
+
 def test_one_bit_through_a_multireg_is_clean() -> None:
     def one_bit(top: Any) -> None:
         seen, taken = Signal(), Signal()

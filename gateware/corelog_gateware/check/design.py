@@ -111,22 +111,20 @@ class Design:
 
     def _registers(self) -> None:
         clocks = {domain: self.clocks.domain(domain) for domain in self.fragment.sync}
-        by_signal: dict[int, tuple[Signal, list[int]]] = {}
+        by_signal: dict[tuple[int, str], tuple[Signal, list[int]]] = {}
         for bit, domains in self.netlist.domains.items():
             if len(domains) > 1:
                 among = ", ".join(sorted(domains))
                 raise CheckError(f"{self.names.bit(bit)} is written in several clock domains: {among}")
-            self.origins[bit] = Origin(REGISTER, clocks[next(iter(domains))])
-            signal, _ = self.netlist.signal(bit)
-            by_signal.setdefault(id(signal), (signal, []))[1].append(bit)
-        for signal, bits in by_signal.values():
+            domain, signal = next(iter(domains)), self.netlist.signal(bit)[0]
+            self.origins[bit] = Origin(REGISTER, clocks[domain])
+            by_signal.setdefault((id(signal), domain), (signal, []))[1].append(bit)
+        for (_, domain), (signal, bits) in by_signal.items():
             sources = [made for bit in bits for made in self.netlist.sync[bit]]
-            clock = self.origins[bits[0]].clock
-            assert clock is not None
-            self.ends.append(End(self.names.signal(signal), sources, clock))
-        for domain in self.fragment.clock_domains:
-            if domain.rst is not None and domain.name in clocks:
-                self._end(f"reset of {domain.name}", domain.rst, clocks[domain.name])
+            self.ends.append(End(self.names.signal(signal), sources, clocks[domain]))
+        for clock_domain in self.fragment.clock_domains:
+            if clock_domain.rst is not None and clock_domain.name in clocks:
+                self._end(f"reset of {clock_domain.name}", clock_domain.rst, clocks[clock_domain.name])
 
     def _clocks_and_pads(self, pad_clocks: dict[str, str]) -> None:
         for signal in self.ports:
