@@ -5,9 +5,11 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from migen import Module, passive
 from transceiver_model import PERIOD, UI, Line, ModelChannel, simulate
 
 from corelog_gateware.drtio.interface import K_IDLE
+from corelog_gateware.drtio.link import LinkLayer
 from corelog_gateware.transceiver import aligner
 from corelog_gateware.transceiver.phy import TransceiverPHY
 
@@ -173,3 +175,57 @@ def test_tx_enable_stops_the_transmitter() -> None:
             assert (yield loop.channel.inhibit) == (not enable)
 
     loop.run(steps())
+
+
+def test_the_link_layer_comes_up_over_it_carries_frames_counts_errors_and_goes_down() -> None:
+    loop = Loop(7 * PERIOD + 3 * UI + 40)
+    board = Module()
+    board.submodules.phy = phy = loop.dut
+    board.submodules.link = link = LinkLayer(phy.phy)
+    received: list[tuple[int, int]] = []
+    errors = [0]
+
+    @passive
+    def listen() -> Steps:
+        while True:
+            if (yield link.aux_rx_stb):
+                received.append(((yield link.aux_rx_data), (yield link.aux_rx_last)))
+            errors[0] += yield link.symbol_error
+            yield
+
+    def until(up: int, cycles: int) -> Steps:
+        for _ in range(cycles):
+            if (yield link.up) == up:
+                return
+            yield
+        raise AssertionError(f"the link is not {up}")
+
+    def send(frame: bytes) -> Steps:
+        yield link.aux_tx_stb.eq(1)
+        for n, byte in enumerate(frame):
+            yield link.aux_tx_data.eq(byte)
+            yield link.aux_tx_last.eq(n == len(frame) - 1)
+            yield
+        yield link.aux_tx_stb.eq(0)
+
+    def steps() -> Steps:
+        yield link.enable.eq(1)
+        yield from until(1, 8000)
+        frame = loop.rng.randbytes(40)
+        yield from send(frame)
+        for _ in range(60):
+            yield
+        assert received == [(byte, n == len(frame) - 1) for n, byte in enumerate(frame)]
+        assert errors[0] == 0
+        for _ in range(5):
+            loop.line.flips = 1
+            for _ in range(60):
+                yield
+        # A wrong bit makes one or two bad words (disparity), and up to three more that do not descramble.
+        assert 3 <= errors[0] <= 5 * 5 and (yield link.up)
+        yield link.enable.eq(0)
+        yield from until(0, 2000)
+        yield link.enable.eq(1)
+        yield from until(1, 8000)
+
+    simulate(board, loop.channel, loop.rng.randrange(PERIOD), steps(), listen())

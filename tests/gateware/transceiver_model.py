@@ -115,9 +115,9 @@ class Time:
         return self.now - before, rising, set()
 
 
-def simulate(module: Any, channel: ModelChannel, bootstrap_phase: int, steps: Steps) -> None:
+def simulate(module: Any, channel: ModelChannel, bootstrap_phase: int, *steps: Steps) -> None:
     generators = {
-        "sys": [steps, channel.send()], "rx": [channel.receive()], "bootstrap": [channel.start()],
+        "sys": [*steps, channel.send()], "rx": [channel.receive()], "bootstrap": [channel.start()],
     }  # fmt: skip
     simulator = Simulator(module, generators, clocks=dict.fromkeys(("sys", "bootstrap", "rx"), PERIOD))
     simulator.time = Time(channel, bootstrap_phase)
