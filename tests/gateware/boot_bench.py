@@ -44,7 +44,7 @@ def make() -> Any:
         identity=Identity(platform.request("identity")),
         uart_phy=BytePHY(platform.request("serial")),
         rtio_phys=[("out", slow.Output(busy_cycles=1))],
-        **parts.BOOT_MEMORY,
+        **parts.OPTIONS,
     )
     module = MT41K64M16(CLK_FREQ, "1:4")
     settings = get_sdram_phy_settings(module.memtype, 16, CLK_FREQ)

@@ -35,7 +35,7 @@ class BoardSoC(SoCCore):
     :param rtio_phys: ``(name, PHY)`` of every RTIO channel, in the order of channel numbers; see ``rtio/README.md``.
     :param lanes: lanes of the RTIO core's output.
     :param reset_button: while high, the board is reset as if its firmware had asked for it.
-    :param memory: what of SoCCore's memories and timer the board has; the rest is added by the target.
+    :param options: of SoCCore, beside what is set here: memories, timer.
 
     What submits events to ``rtio_core`` is the derived class's business; main RAM and the store of the configuration
     are the target's: ``simulated.py`` has them in the harness, ``parts.py`` on real boards.
@@ -53,7 +53,7 @@ class BoardSoC(SoCCore):
         rtio_phys: Sequence[tuple[str, Module]],
         lanes: int = 8,
         reset_button=0,
-        **memory,
+        **options,
     ):
         self.crg = crg
         none = {"integrated_rom_size": 0, "integrated_sram_size": 0, "with_timer": False}
@@ -68,7 +68,7 @@ class BoardSoC(SoCCore):
             ident=ident,
             with_uart=False,
             with_ctrl=False,
-            **none | memory,
+            **none | options,
         )
         self.identity = identity
         self.watchdog = Watchdog()

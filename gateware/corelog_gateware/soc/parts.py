@@ -1,7 +1,7 @@
 """Parts of real boards, added to a SoC by functions; in simulation the harness stands in for them. Wiring only.
 
 The bootloader (``corelog_gateware.bootloader``) needs the DDR3, the flash, the UART, the timer and the small RAM of
-:data:`BOOT_MEMORY`; it runs from the memory-mapped flash and copies the firmware to main RAM.
+:data:`OPTIONS`; it runs from the memory-mapped flash and copies the firmware to main RAM.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ from .spi_phy import SpiPHY
 from .startup import Startup
 
 FLASH_BASE = 0x2000_0000
-# Stack and variables of the bootloader, and the timer of its delays.
-BOOT_MEMORY = {"integrated_sram_size": 8192, "with_timer": True}
+# Of SoCCore: stack and variables of the bootloader, the timer of its delays, and room for 64 CSR modules.
+OPTIONS = {"integrated_sram_size": 8192, "with_timer": True, "csr_address_width": 15}
 # A line of the second cache is a word of LiteDRAM's port. Without it every word of a line of the CPU's caches would be
 # a whole access of the DDR3 by itself.
 L2_BYTES = 32 * 1024

@@ -61,7 +61,7 @@ def make(description: Description, ident: str) -> Any:
         "uart_phy": RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
         "rtio_phys": eem_phys(platform, description),
         "lanes": description.sed_lanes,
-    } | parts.BOOT_MEMORY
+    } | parts.OPTIONS
     soc = parts.board(board, quad.phys, quad.ethernet)
     soc.submodules.quad = quad
     soc.add_constant("BOARD_KASLI", revision.number)

@@ -46,7 +46,7 @@ def make(description: Description, ident: str) -> Any:
         "rtio_phys": eem_phys(platform, description),
         "lanes": description.sed_lanes,
         "reset_button": reset_button,
-    } | parts.BOOT_MEMORY
+    } | parts.OPTIONS
     transceivers = None
     if not alone:
         links = [platform.request("sfp"), platform.request("user_sma_mgt")]
