@@ -3,6 +3,7 @@
 //! On boards without flash memory it is only checked, as it goes by, and refused.
 
 use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use corelog_board::{clock, flash, memory};
 use corelog_periph::crc::Crc;
@@ -11,11 +12,16 @@ use corelog_periph::image::{Check, Image as Checked, Layout};
 use corelog_periph::update::{Step, Update};
 use critical_section::Mutex;
 use embassy_futures::yield_now;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Timer};
 
 use crate::program::ROLE;
 use crate::record::{error, info};
 use crate::{config, program};
+
+/// Whether there is flash memory.
+pub const PRESENT: bool = flash::LAYOUT.is_some();
 
 /// How often the flash is asked whether it has done what it was told.
 const ASK: Duration = Duration::from_millis(1);
@@ -24,6 +30,12 @@ const STEPS: u32 = 4;
 
 /// The memory for an image: taken at the first one, given back by each.
 static BUFFER: Mutex<Cell<Place>> = Mutex::new(Cell::new(Place::Untouched));
+
+/// An image to be checked and written, and what became of it.
+static JOB: Signal<CriticalSectionRawMutex, Image> = Signal::new();
+static CHECKED: Signal<CriticalSectionRawMutex, bool> = Signal::new();
+static WRITTEN: Signal<CriticalSectionRawMutex, bool> = Signal::new();
+static WRITING: AtomicBool = AtomicBool::new(false);
 
 enum Place {
     Untouched,
@@ -81,40 +93,55 @@ impl Image {
         self.received = end;
     }
 
-    /// Whether it is what it should be, and can be written; the log says why not.
-    pub async fn check(&self) -> bool {
-        self.checked().await.is_some()
-    }
-
-    /// Checks and writes it; whether it is in its place. If so the board is to be loaded anew.
-    pub async fn write(self) -> bool {
-        match self.checked().await {
-            Some((image, layout)) => write(image, layout).await,
-            None => false,
-        }
-    }
-
-    async fn checked(&self) -> Option<(Checked<'_>, Layout)> {
+    /// Lets it be checked and written; whether it is what it should be, so that it is written from now on: see
+    /// [`written`]. The log says why not.
+    pub async fn finish(self) -> bool {
         let (length, missing) = (self.length, self.length - self.received);
         if length < 4 {
             error!("flash image refused: {length} bytes are too short for its checksum");
-            return None;
+            return false;
         }
         if missing > 0 {
             error!("flash image refused: {missing} of its {length} bytes did not come");
-            return None;
+            return false;
         }
-        match &self.to {
-            To::Memory(buffer, layout) => Some((checked(&buffer[..length], *layout).await?, *layout)),
-            To::Nowhere(crc, said) => {
-                match crc.value() {
-                    found if found == *said => {
-                        error!("flash image is sound, but this board has no flash memory for it");
-                    }
-                    found => error!("flash image refused: its checksum is {found:#010x}, but it says {said:#010x}"),
-                }
-                None
+        if let To::Nowhere(crc, said) = &self.to {
+            match crc.value() {
+                found if found == *said => error!("flash image is sound, but this board has no flash memory for it"),
+                found => error!("flash image refused: its checksum is {found:#010x}, but it says {said:#010x}"),
             }
+            return false;
+        }
+        CHECKED.reset();
+        WRITTEN.reset();
+        JOB.signal(self);
+        CHECKED.wait().await
+    }
+}
+
+/// Waits for the end of the job; whether the image is in its place, so that the board is to be loaded anew.
+pub async fn written() -> bool {
+    WRITTEN.wait().await
+}
+
+/// Whether the flash is being written, so that the board must not be loaded anew.
+pub fn is_written() -> bool {
+    WRITING.load(Ordering::Relaxed)
+}
+
+/// Checks and writes images for ever: whoever brought one may leave meanwhile. Started where there is flash memory.
+#[embassy_executor::task]
+pub async fn work() -> ! {
+    loop {
+        let job = JOB.wait().await;
+        let To::Memory(buffer, layout) = &job.to else { continue };
+        let image = checked(&buffer[..job.length], *layout).await;
+        WRITING.store(image.is_some(), Ordering::Relaxed);
+        CHECKED.signal(image.is_some());
+        if let Some(image) = image {
+            let done = write(image, *layout).await;
+            WRITING.store(false, Ordering::Relaxed);
+            WRITTEN.signal(done);
         }
     }
 }

@@ -6,7 +6,7 @@ use embassy_executor::Spawner;
 
 use crate::program::{FIRMWARE, NAME, TITLE};
 use crate::record::{info, warn};
-use crate::{chips, config, expect_task, irq, logger, rtio, uart};
+use crate::{chips, config, expect_task, flash, irq, logger, rtio, uart};
 
 /// A firmware that does not come round for this long is started anew.
 const WATCHDOG_SECONDS: u32 = 10;
@@ -41,6 +41,9 @@ async fn bring_up(spawner: Spawner, services: fn(Spawner)) {
 
 fn serve(spawner: Spawner, services: fn(Spawner)) {
     rtio::start();
+    if flash::PRESENT {
+        spawner.spawn(expect_task(flash::work()));
+    }
     services(spawner);
     spawner.spawn(expect_task(ready()));
 }

@@ -2,7 +2,7 @@
 
 use corelog_board::{identity, memory, storage};
 use corelog_config::store;
-use corelog_device::flash::Image;
+use corelog_device::flash::{self, Image};
 use corelog_device::logger::{self, ReaderId};
 use corelog_device::record::{info, warn};
 use corelog_device::{config, debug, manage};
@@ -60,7 +60,7 @@ pub async fn perform(
         Request::Reboot => reboot(connection).await?,
         Request::PullLog => pull::run(connection, reader, work, Source::Own).await?,
         Request::DebugAllocator => manage::dump_memory(),
-        Request::Flash { length } => flash(connection, length as usize, work).await?,
+        Request::Flash { length } => flash_image(connection, length as usize, work).await?,
         Request::ConfigRead { key } => config_read(connection, key, work).await?,
         Request::ConfigWrite { key, length } => config_write(connection, key, length as usize, work).await?,
         Request::ConfigRemove { key } => store_value(connection, key, &[]).await?,
@@ -116,6 +116,10 @@ pub async fn get_log(connection: &mut Connection, source: Source) -> Result<(), 
 }
 
 async fn reboot(connection: &mut Connection) -> Result<(), End> {
+    if flash::is_written() {
+        warn!("request refused: the flash memory is being written");
+        return refuse(connection).await;
+    }
     connection.write_all(&[mgmt::REBOOT_IMMINENT]).await?;
     info!("restarting");
     connection.end_all().await;
@@ -222,14 +226,14 @@ async fn perform_debug(connection: &mut Connection, request: Debug) -> Result<()
     success(connection).await
 }
 
-/// Receives a flash image, writes it, and starts what it holds.
-async fn flash(connection: &mut Connection, length: usize, work: &mut [u8]) -> Result<(), End> {
+/// Receives a flash image, has it written, and starts what it holds.
+async fn flash_image(connection: &mut Connection, length: usize, work: &mut [u8]) -> Result<(), End> {
     let Some(mut image) = Image::new(length) else {
         skip(connection, length, work, |_| {}).await?;
         return refuse(connection).await;
     };
     skip(connection, length, work, |part| image.update(part)).await?;
-    match image.write().await {
+    match image.finish().await && flash::written().await {
         true => reboot(connection).await,
         false => refuse(connection).await,
     }

@@ -1,20 +1,16 @@
-//! Debug requests, and writing a flash image, take long: they are done after their call was answered.
+//! Debug requests take long, and so does writing a flash image: what is to be done after their call was answered.
 
 use corelog_board::identity;
-use corelog_device::flash::Image;
 use corelog_device::record::info;
-use corelog_device::{bench, debug};
+use corelog_device::{bench, debug, flash};
 use corelog_proto::mgmt::Debug;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
-use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Timer};
 
 /// Requests not yet begun.
 static REQUESTS: Channel<CriticalSectionRawMutex, Debug, 4> = Channel::new();
 
-/// An image that was checked.
-static IMAGE: Signal<CriticalSectionRawMutex, Image> = Signal::new();
 /// Time for the last records to go upstream.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
@@ -23,16 +19,11 @@ pub fn ask(request: Debug) -> bool {
     REQUESTS.try_send(request).is_ok()
 }
 
-/// Lets an image be written, and then started. There is memory for one.
-pub fn write(image: Image) {
-    IMAGE.signal(image);
-}
-
-/// Writes images for ever.
+/// Starts what images hold, once they are written.
 #[embassy_executor::task]
-pub async fn flash() -> ! {
+pub async fn restart() -> ! {
     loop {
-        if IMAGE.wait().await.write().await {
+        if flash::written().await {
             info!("restarting");
             Timer::after(LAST_WORDS).await;
             identity::reload()

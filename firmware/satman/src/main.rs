@@ -33,7 +33,7 @@ fn services(spawner: Spawner) {
     spawner.spawn(expect_task(link_errors::watch()));
     spawner.spawn(expect_task(calls::run()));
     spawner.spawn(expect_task(late::run()));
-    spawner.spawn(expect_task(late::flash()));
+    spawner.spawn(expect_task(late::restart()));
     spawner.spawn(expect_task(stream::run()));
     spawner.spawn(expect_task(uplink::receive()));
     spawner.spawn(expect_task(uplink::run()));

@@ -1,7 +1,7 @@
 //! What calls do.
 
 use corelog_board::{identity, memory, storage};
-use corelog_device::flash::Image;
+use corelog_device::flash::{self, Image};
 use corelog_device::record::{info, warn};
 use corelog_device::{config, debug, manage};
 use corelog_proto::aux::call::{self, Reply, Request, What, MAX_REPLY_DATA};
@@ -108,6 +108,10 @@ impl Performer {
                 uplink::reset_rtio();
                 true
             }
+            What::Reboot if flash::is_written() => {
+                warn!("request refused: the flash memory is being written");
+                false
+            }
             What::Reboot => return (Reply::Done { ok: true }, Some(Then::Reboot)),
             What::Debug(_) if !debug::allowed() => {
                 warn!("request refused: debug requests need the configuration key debug_requests = 1");
@@ -160,12 +164,10 @@ impl Performer {
         if !last {
             return true;
         }
-        let Some(image) = self.image.take() else { return false };
-        let sound = image.check().await;
-        if sound {
-            late::write(image);
+        match self.image.take() {
+            Some(image) => image.finish().await,
+            None => false,
         }
-        sound
     }
 }
 
