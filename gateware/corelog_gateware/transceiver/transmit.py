@@ -45,10 +45,9 @@ class TransmitAlignment(Module):
         # # #
 
         # As bits of words, one for each lane.
-        want = {name: Signal(lanes, name=name) for name in OUTPUTS}
-        got = {name: Signal(lanes, name=name) for name in INPUTS}
         every, master = 2**lanes - 1, 1
-        want["reset"].reset.value = every
+        want = {name: Signal(lanes, name=name, reset=every if name == "reset" else 0) for name in OUTPUTS}
+        got = {name: Signal(lanes, name=name) for name in INPUTS}
         for n, lane in enumerate(pins):
             self.comb += [getattr(lane, name).eq(want[name][n]) for name in OUTPUTS]
             self.specials += [MultiReg(getattr(lane, name), got[name][n]) for name in INPUTS]
