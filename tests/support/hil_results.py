@@ -28,14 +28,14 @@ def tree_commit(*folders: str) -> dict[str, Any]:
     return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "--", *folders))}
 
 
-def part(ident: str, built_here: tuple[str, ...] | None) -> dict[str, Any]:
-    """A part of a board by its ident; where that names no commit, what it was built from, if that is this tree."""
+def part(ident: str, tree: dict[str, Any] | None) -> dict[str, Any]:
+    """A part of a board by its ident; where that names no commit, by the tree that it was built from, if known."""
     found = COMMIT.search(ident)
     if found:
         return {"ident": ident, "commit": found[0], "said_by": "ident"}
-    if built_here is None:
+    if tree is None:
         return {"ident": ident, "commit": None, "said_by": "nobody: the ident names no commit"}
-    return {"ident": ident, **tree_commit(*built_here), "said_by": "the tree that it was built from"}
+    return {"ident": ident, **tree, "said_by": "the tree that it was built from"}
 
 
 class Results:
@@ -52,6 +52,8 @@ class Results:
             "began": datetime.now(UTC).isoformat(timespec="seconds"),
             "host": tree_commit("host", "tests", "examples"),
         }
+        # What simulated boards are built from.
+        self.trees = {name: tree_commit(name) for name in ("gateware", "firmware")}
 
     async def record(self, bench: LabBench) -> None:
         """Who the bench's boards are; once."""
@@ -63,14 +65,13 @@ class Results:
                 boards.append(self._board(destination, await device.identify(), bench.simulated))
         self.boards[bench.role] = {"address": bench.address, "simulated": bench.simulated, "boards": boards}
 
-    @staticmethod
-    def _board(destination: int, identity: Identity, simulated: bool) -> dict[str, Any]:
+    def _board(self, destination: int, identity: Identity, simulated: bool) -> dict[str, Any]:
         return {
             "destination": destination,
             "board_id": f"{identity.board_id:016x}",
             "boot_id": f"{identity.boot_id:016x}",
-            "gateware": part(identity.gateware, ("gateware",) if simulated else None),
-            "firmware": part(identity.firmware, ("firmware",) if simulated else None),
+            "gateware": part(identity.gateware, self.trees["gateware"] if simulated else None),
+            "firmware": part(identity.firmware, self.trees["firmware"] if simulated else None),
         }
 
     @pytest.hookimpl
