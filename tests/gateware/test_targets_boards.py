@@ -14,6 +14,9 @@ from corelog.boards.description import load
 from corelog.flash import layout
 from corelog_gateware.targets.variants import builtin
 
+# The first test elaborates them all.
+pytestmark = pytest.mark.timeout(600)
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples/boards"
 VARIANTS = [name for target in ("kasli", "kc705") for name in builtin(target)]
@@ -49,14 +52,21 @@ class Built:
         return (self.directory / path).read_text()
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    name = request.param
-    directory = tmp_path_factory.mktemp("target") / name
-    done = run(name.split("-")[0], "--variant", name, "--build-dir", str(directory), cwd=directory.parent)
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build folders of all variants, as `make targets` makes them."""
+    directory = tmp_path_factory.mktemp("targets")
+    command = [sys.executable, "-m", "corelog_gateware.targets", str(directory)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == done.stderr == ""
-    return Built(name, directory)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [str(directory / name) for name in VARIANTS]
+    return directory
+
+
+@pytest.fixture(params=VARIANTS)
+def built(request: pytest.FixtureRequest, everything: Path) -> Built:
+    return Built(request.param, everything / request.param)
 
 
 def test_the_roles_have_their_ports(built: Built) -> None:
