@@ -75,6 +75,7 @@ class Loop:
         yield from self.until(1, 8000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [6 * PERIOD + 7 * UI + 20, 9 * PERIOD + 12 * UI + 30])
 def test_the_latency_is_the_same_after_every_start(delay: int) -> None:
     found = set()
@@ -86,11 +87,10 @@ def test_the_latency_is_the_same_after_every_start(delay: int) -> None:
             yield loop.dut.phy.tx_enable.eq(1)
             yield from loop.until(1, 8000)
             found.add((yield from loop.latency()))
-            for _ in range(2):
-                before = loop.channel.starts
-                yield from loop.start_again()
-                found.add((yield from loop.latency()))
-                assert loop.channel.starts > before
+            before = loop.channel.starts
+            yield from loop.start_again()
+            found.add((yield from loop.latency()))
+            assert loop.channel.starts > before
             for _ in range(10):
                 yield from loop.cycle()
             assert (yield loop.dut._restarts.status) == loop.channel.starts % 2**16
