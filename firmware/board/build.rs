@@ -6,13 +6,14 @@ use std::{env, fs, path::PathBuf, process};
 const RETAINED: u64 = 1 << 20;
 
 /// Parts that not every board has, and a name in csr.rs that tells.
-const PARTS: [(&str, &str); 15] = [
+const PARTS: [(&str, &str); 16] = [
     ("has_kasli", "BOARD_KASLI"),
     ("has_kc705", "BOARD_KC705"),
     ("has_store", "STORAGE_ADDRESS_ADDR"),
     ("has_flash", "SPIFLASH_CORE_MASTER_RXTX_ADDR"),
     ("has_i2c", "I2C_W_ADDR"),
     ("has_clock_switch", "CRG_CLOCK_SEL_ADDR"),
+    ("has_recovered_clock", "RECOVERED_SELECT_ADDR"),
     ("has_si5324_reset", "SI5324_RST_N_OUT_ADDR"),
     ("has_reload", "ICAP_RELOAD_ADDR"),
     ("has_error_led", "ERROR_LED_OUT_ADDR"),

@@ -26,6 +26,7 @@ pub mod identity;
 pub mod kind;
 pub mod logging;
 pub mod memory;
+pub mod recovered_clock;
 mod register;
 pub mod rtio;
 mod startup;

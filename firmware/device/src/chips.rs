@@ -8,7 +8,7 @@ use core::fmt;
 use corelog_board::clock_switch::{self, Error};
 use corelog_board::identity::{self, ResetCause};
 use corelog_board::kind::{Kind, KIND};
-use corelog_board::{flash, i2c};
+use corelog_board::{flash, i2c, recovered_clock};
 use corelog_config::rtio_clock::{rtio_clock, RtioClock};
 use corelog_periph::eeprom::eui48;
 use corelog_periph::expander::Expander;
@@ -44,7 +44,7 @@ const CHIPS: Option<Chips> = match KIND {
         way: &[Switch { address: 0x74, channels: 1 << 7 }],
         eeprom: None,
         expanders: &[],
-        external: Input::Two,
+        external: Input::One,
     }),
 };
 
@@ -104,7 +104,7 @@ pub async fn set_up() {
 }
 
 /// Why there is no clean clock.
-enum Trouble {
+pub enum Trouble {
     Bus(corelog_periph::i2c::Error),
     OtherPart([u8; 2]),
     NoCrystal,
@@ -187,6 +187,7 @@ async fn synthesise(bus: &mut Bus<i2c::Pins>, chips: &Chips) -> Result<(), Troub
         Timer::after(Duration::from_micros(si5324::RESETS_WITHIN)).await;
     }
     let (plan, input) = match source() {
+        _ if recovered_clock::PRESENT => (Some(Plan::RECOVERED), Input::One),
         RtioClock::Internal => (Some(Plan::CRYSTAL), Input::Two),
         RtioClock::External(10) => (Some(Plan::MHZ_10), chips.external),
         RtioClock::External(80) => (Some(Plan::MHZ_80), chips.external),
@@ -221,7 +222,8 @@ async fn locked(bus: &mut Bus<i2c::Pins>, plan: &Plan, input: Input) -> Result<(
     info!("waiting for the Si5324 to lock");
     loop {
         let status = si5324::status(bus, input)?;
-        let input_there = plan.crystal || status.input;
+        // Where the crystal is the input, there is nothing at the one it stands in for.
+        let input_there = status.input || *plan == Plan::CRYSTAL;
         match (status.locked && status.crystal && input_there, Instant::now() < end) {
             (true, _) => return Ok(()),
             (false, true) => Timer::after(ASK).await,
@@ -229,5 +231,25 @@ async fn locked(bus: &mut Bus<i2c::Pins>, plan: &Plan, input: Input) -> Result<(
             (false, false) if !input_there => return Err(Trouble::NoInput),
             (false, false) => return Err(Trouble::NoLock),
         }
+    }
+}
+
+/// The Si5324 of a satellite, which follows the uplink's clock.
+pub struct Follower(Bus<i2c::Pins>);
+
+impl Follower {
+    /// Takes over the bus, after [`set_up`].
+    pub fn new() -> Result<Follower, Trouble> {
+        let mut bus = i2c::bus();
+        bus.connect(CHIPS.map_or(&[], |chips| chips.way))?;
+        Ok(Follower(bus))
+    }
+
+    /// Lets it follow the recovered clock, or the board's own oscillator; ends when it has locked.
+    pub async fn follow(&mut self, recovered: bool) -> Result<(), Trouble> {
+        si5324::hold(&mut self.0, true)?;
+        recovered_clock::select(recovered);
+        si5324::hold(&mut self.0, false)?;
+        locked(&mut self.0, &Plan::RECOVERED, Input::One).await
     }
 }

@@ -13,6 +13,7 @@ pub mod expander;
 pub mod i2c;
 pub mod image;
 pub mod nor;
+pub mod phase;
 pub mod role;
 pub mod si5324;
 pub mod update;

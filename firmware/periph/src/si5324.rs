@@ -151,6 +151,11 @@ fn select(bus: &mut Bus<impl Lines>, input: Input) -> Result<(), Error> {
     change(bus, 6, 0x3F, 0x3F) // SFOUT2_REG, SFOUT1_REG
 }
 
+/// Holds the output where it is, whatever comes in; or follows the input again.
+pub fn hold(bus: &mut Bus<impl Lines>, held: bool) -> Result<(), Error> {
+    change(bus, 3, 0x20, if held { 0x20 } else { 0 }) // DHOLD
+}
+
 /// How it is doing.
 pub fn status(bus: &mut Bus<impl Lines>, input: Input) -> Result<Status, Error> {
     let mut missing = [0; 2];

@@ -72,6 +72,19 @@ fn bypass_selects_the_input_and_leaves_the_loop_out() {
 }
 
 #[test]
+fn hold_changes_nothing_else() {
+    let mut model = chip();
+    let mut bus = Bus::new(&mut model);
+    si5324::configure(&mut bus, &Plan::RECOVERED, Input::One).unwrap();
+    si5324::hold(&mut bus, true).unwrap();
+    let (held, count) = (model.chips[&ADDRESS].values[3], model.chips[&ADDRESS].writes.len());
+    si5324::hold(&mut Bus::new(&mut model), false).unwrap();
+    let registers = &model.chips[&ADDRESS];
+    assert_eq!((held, registers.values[3]), (0x35, 0x15));
+    assert_eq!(registers.writes.len(), count + 1);
+}
+
+#[test]
 fn missing_crystal_missing_input_and_lost_lock_are_told_apart() {
     let cases = [
         (0x00, 0x00, [true, true, true]),

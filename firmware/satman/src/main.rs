@@ -1,7 +1,7 @@
 //! Firmware of a satellite: the satellite manager.
 //!
 //! What it shares with the core device is in `corelog_device`; what is its own is here, each service a module:
-//! [`uplink`] with [`forward`], [`calls`] with [`perform`], [`stream`].
+//! [`clock`], [`uplink`] with [`forward`], [`calls`] with [`perform`], [`stream`].
 
 #![no_std]
 #![no_main]
@@ -9,6 +9,7 @@
 
 mod bench;
 mod calls;
+mod clock;
 mod forward;
 mod late;
 mod perform;
@@ -16,6 +17,7 @@ mod stream;
 mod uplink;
 
 use corelog_board::drtio::PORTS;
+use corelog_board::recovered_clock;
 use corelog_device::{expect_task, link_errors, panic, ports, program, rtio, start};
 use embassy_executor::Spawner;
 
@@ -32,6 +34,9 @@ fn main() -> ! {
 fn services(spawner: Spawner) {
     spawner.spawn(expect_task(link_errors::watch()));
     spawner.spawn(expect_task(calls::run()));
+    if recovered_clock::PRESENT {
+        spawner.spawn(expect_task(clock::run()));
+    }
     spawner.spawn(expect_task(late::run()));
     spawner.spawn(expect_task(late::restart()));
     spawner.spawn(expect_task(stream::run()));
