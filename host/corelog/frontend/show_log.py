@@ -42,8 +42,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--follow", action="store_true",
                        help="go on with what comes, until Ctrl-C; begins now if there is neither --since nor --number")
     group.add_argument("--device-time", action="store_true",
-                       help="show when a core device wrote a record, by the clock of this machine's controllers and in "
-                            "seconds of the core device, instead of when it came (which is marked ~)")
+                       help="show when a core device wrote a record, also in seconds of its own clock, and not when it "
+                            "came; a time of arrival is marked ~")
     group.add_argument("--json", action="store_true", help="one JSON object per record, with all its fields")
 
 
