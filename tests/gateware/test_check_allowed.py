@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from corelog_gateware.check import __main__ as check
-from corelog_gateware.check import allowed
+from corelog_gateware.check import allowed, firmware
 from corelog_gateware.check.clocks import CheckError
 from corelog_gateware.check.crossings import Crossing
 from corelog_gateware.check.elaborate import Found
@@ -55,7 +55,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crossings: list[Crossin
     """The check of one simulated board in which ``crossings`` were found, with an empty register map."""
     board = Variant("sim-x", "standalone", lambda: None, lambda soc, directory: None, {})
     (tmp_path / "sim-x" / "generated").mkdir(parents=True)
-    names = ("ETHMAC_INTERRUPT", "RTIO_TARGET_ADDR", "STORAGE_ADDRESS_ADDR")
+    names = [name for part, name in firmware.parts().items() if firmware.should_have(part, board.tags)]
     (tmp_path / "sim-x" / "generated" / "csr.rs").write_text("".join(f"pub const {name}: u32 = 1;\n" for name in names))
     entries = load(tmp_path, ENTRY)
     monkeypatch.setattr(check, "OUTPUT", tmp_path)

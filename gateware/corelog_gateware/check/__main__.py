@@ -46,7 +46,7 @@ def check_quickly(variant: Variant, entries: list[allowed.Entry]) -> Outcome:
             verilog.read_text(), xdc.read_text(), found.transceiver_ports, found.clock_ports
         )
     csr = (variant.directory / "generated" / "csr.rs").read_text()
-    outcome.faults += firmware.missing(csr, variant.role, variant.is_simulated)
+    outcome.faults += firmware.faults(csr, variant.tags, firmware.parts())
     return outcome
 
 

@@ -1,4 +1,4 @@
-"""Which registers the firmware uses, asked from the compiler, and that a board has those that its role needs.
+"""Which registers the firmware uses, asked from the compiler, and that each board has the parts that it should have.
 
 Each constant of ``csr.rs`` is marked as deprecated in a copy, so that the compiler reports every use of one in what it
 compiles for that board, and fails on every use of one that is not there.
@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +18,28 @@ from .clocks import CheckError
 
 CONSTANT = re.compile(r"^pub const (\w+):", re.MULTILINE)
 USE = re.compile(r"use of deprecated constant `(?:\w+::)*csr::(\w+)`")
-# Names in csr.rs without which the firmware would quietly do without a part that the board is there for.
-STANDALONE = ("ETHMAC_INTERRUPT", "RTIO_TARGET_ADDR")
-REQUIRED = {
-    "standalone": STANDALONE,
-    "master": (*STANDALONE, "DRTIO_N_RX_UP_ADDR", "DRTIO_N_SPACE_ADDR", "DRTIO_ROUTING_HOP_ADDR"),
-    "satellite": ("DRTIOSAT_RX_UP_ADDR",),
+PART = re.compile(r'\("(has_\w+)", "(\w+)"\)')
+# Which boards have the parts that the firmware uses if it finds them (PARTS in firmware/board/build.rs), by their tags:
+# without this a register that got another name would only make the firmware do without.
+EVERYWHERE = ("standalone", "master", "satellite")
+HAVE = {
+    "has_kasli": ("kasli",),
+    "has_kc705": ("kc705",),
+    "has_store": ("sim",),
+    "has_flash": ("board",),
+    "has_i2c": ("board",),
+    "has_clock_switch": ("board",),
+    "has_si5324_reset": ("kc705",),
+    "has_reload": ("board",),
+    "has_error_led": ("v2.0",),
+    "has_ethernet": ("standalone", "master"),
+    "has_rtio_cpu": EVERYWHERE,
+    "has_ports": ("master", "satellite"),
+    "has_credits": ("master",),
+    "has_routing": ("master", "satellite"),
+    "has_uplink": ("satellite",),
+    "has_recovered_clock": ("board satellite",),
 }
-ON_BOARDS = ("SPIFLASH_CORE_MASTER_CS_ADDR", "I2C_W_ADDR", "CRG_CLOCK_SEL_ADDR")
-ON_SIMULATED = ("STORAGE_ADDRESS_ADDR",)
 PACKAGES = {"standalone": "runtime", "master": "runtime", "satellite": "satman"}
 
 
@@ -41,24 +55,33 @@ def defined(csr: str) -> frozenset[str]:
     return frozenset(CONSTANT.findall(csr))
 
 
-def missing(csr: str, role: str, is_simulated: bool) -> list[str]:
-    """What ``csr.rs`` lacks of what a board of this role is there for."""
-    there = defined(csr)
-    needed = (*REQUIRED[role], *(ON_SIMULATED if is_simulated else ON_BOARDS))
-    lacks = ", ".join(name for name in needed if name not in there)
-    return [f"csr.rs of a {role} lacks {lacks}: the firmware would leave those parts out"] if lacks else []
+def parts(build: Path = FIRMWARE / "board" / "build.rs") -> dict[str, str]:
+    """What the firmware looks for, by the name that it gives it: the constant that tells."""
+    return dict(PART.findall(build.read_text()))
+
+
+def should_have(part: str, tags: Collection[str]) -> bool:
+    return any(set(tags).issuperset(alternative.split()) for alternative in HAVE[part])
+
+
+def faults(csr: str, tags: Collection[str], wanted: Mapping[str, str]) -> list[str]:
+    """Where a board differs from what it should have.
+
+    :param tags: target, hardware revision and role of the board, and ``board`` if it is a real one.
+    :param wanted: see :func:`parts`.
+    """
+    there, lines = defined(csr), []
+    for part, name in wanted.items():
+        if part not in HAVE:
+            lines.append(f"check/firmware.py does not say which boards have part {part}: add it")
+        elif should_have(part, tags) != (name in there):
+            state = "has" if name in there else "lacks"
+            lines.append(f"csr.rs {state} {name}, which stands for {part}: see HAVE in check/firmware.py")
+    return lines
 
 
 def marked(csr: str) -> str:
     return CONSTANT.sub(r"#[deprecated]\n\g<0>", csr)
-
-
-def mentioned(sources: Path = FIRMWARE) -> frozenset[str]:
-    """Names after ``csr::`` in the sources, without asking which board they are for."""
-    found = set()
-    for path in sources.glob("*/src/**/*.rs"):
-        found |= set(re.findall(r"\bcsr::([A-Z][A-Z0-9_]+)\b", path.read_text()))
-    return frozenset(found)
 
 
 def compile_uses(csr: Path, role: str, directory: Path, toolchain: Toolchain, timeout: float = 900) -> Uses:

@@ -29,6 +29,11 @@ class Variant:
     def is_simulated(self) -> bool:
         return self.name.partition("-")[0] == "sim"
 
+    @property
+    def tags(self) -> set[str]:
+        """What there is to say about it: target, hardware revision, role, and ``board`` if it is a real one."""
+        return {*self.name.split("-"), self.role, *(() if self.is_simulated else ("board",))}
+
 
 def _boards() -> dict[str, Variant]:
     from ..targets import kasli, kc705, main
