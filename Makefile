@@ -1,6 +1,6 @@
 # Corelog. `make` prints what there is; everything is built under build/ and .venv/.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test hil bench lint board test-rust test-host test-gateware test-system gateware-check targets bootloader clean
+.PHONY: help setup run test hil bench lint board test-rust test-host test-gateware test-system gateware-check targets bootloader firmware clean
 
 VENV := .venv/bin
 LABGRID := .venv/labgrid
@@ -80,6 +80,9 @@ targets: setup ## Verilog, constraints and constants of every real board, in bui
 bootloader: targets ## their bootloaders; installs a RISC-V C compiler
 	@scripts/setup-bootloader
 	@$(VENV)/python -m corelog_gateware.bootloader build/kasli-* build/kc705-*
+
+firmware: targets ## their firmware: build/VARIANT/software/runtime/runtime.fbi or satman/satman.fbi
+	@$(VENV)/python -m corelog_gateware.firmware build/kasli-* build/kc705-*
 
 bench: setup ## cycle counts and rates, beside the recorded ones
 	@$(VENV)/python tests/bench/bench.py

@@ -1,0 +1,1 @@
+"""Firmware of real boards, as it goes into their flash."""
