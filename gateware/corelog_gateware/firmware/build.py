@@ -73,7 +73,7 @@ def build(toolchain: Toolchain, directory: Path) -> Path:
     except ImageError as exc:
         raise FirmwareError(str(exc)) from None
     if firmware_file(data) != path.name:
-        raise FirmwareError(f"{path} would not tell that it is a {path.name}: its title is missing, or not the only one")
+        raise FirmwareError(f"{path} does not tell that it is that: its title is missing, or another is there too")
     path.parent.mkdir(parents=True, exist_ok=True)
     # With names and lines, for addresses in panics and exceptions.
     path.with_suffix(".elf").write_bytes(elf)
