@@ -107,6 +107,15 @@ def test_the_bootloader_s_headers_have_the_addresses_of_the_registers(built: Bui
     assert {name.split("_")[0] for name in addresses} == {"ddrphy", "sdram", "timer0", "uart"}
 
 
+@pytest.mark.parametrize("target", ["kasli", "kc705"])
+def test_all_systems_of_a_board_have_the_same_bootloader(target: str, everything: Path) -> None:
+    """Its headers are the same, so new gateware needs no new bootloader."""
+    folders = sorted(everything.glob(f"{target}-*/software/include/generated"))
+    contents = [{path.name: path.read_text() for path in folder.iterdir()} for folder in folders]
+    assert len(contents) == len(builtin(target))
+    assert all(content == contents[0] for content in contents[1:])
+
+
 def test_vivado_gets_a_bitstream_to_make_for_the_right_part(built: Built) -> None:
     script = built.text("gateware/top.tcl")
     part = re.findall(r"create_project .* -part (\S+)", script)

@@ -11,17 +11,22 @@ from litex.soc.integration import export
 # on the network, or change the clock of the flash that it runs from.
 MODULES = ("ddrphy", "sdram", "timer0", "uart")
 MEMORIES = ("main_ram", "rom", "sram")
+# And of the constants: those of LiteX's SoC, of these modules, and what tells it where to boot from. The same for all
+# systems of a board, so that the bootloader goes with any gateware of it.
+CONSTANTS = ("CONFIG_", "FLASH_BOOT_ADDRESS", "MEMTEST_", "TIMER0_", "UART_")
+OF_A_SYSTEM = {"CONFIG_IDENTIFIER": None, "CONFIG_CPU_INTERRUPTS": 32}
 
 
 def write(soc: Any, directory: Path) -> None:
     """Write ``generated/*`` of the finalized ``soc`` into ``directory``."""
     registers = {name: soc.csr.regions[name] for name in MODULES if name in soc.csr.regions}
     memories = {name: soc.bus.regions[name] for name in MEMORIES}
+    constants = {name: value for name, value in soc.constants.items() if name.startswith(CONSTANTS)} | OF_A_SYSTEM
     settings = soc.sdram.controller.settings
     texts = {
         # LiteX counts addresses from the first of these modules, whatever base it is told.
-        "csr.h": export.get_csr_header(registers, soc.constants),
-        "soc.h": export.get_soc_header(soc.constants),
+        "csr.h": export.get_csr_header(registers, constants),
+        "soc.h": export.get_soc_header(constants),
         "mem.h": export.get_mem_header(memories),
         "regions.ld": export.get_linker_regions(memories),
         "output_format.ld": export.get_linker_output_format(soc.cpu),
