@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Integers are little endian. Gateware is a bitstream, the bootloader ends with its CRC-32, and firmware begins with
-//! length and CRC-32 of what follows (FBI). The parts have no labels: a sender that leaves one out sends nonsense, which
-//! is why each is looked at.
+//! length and CRC-32 of what follows (FBI). The parts have no labels: a sender that leaves one out sends nonsense,
+//! which is why each is looked at.
 
 use core::fmt;
 

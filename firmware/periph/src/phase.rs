@@ -1,7 +1,8 @@
 //! Where a recovered clock has to be against the system clock: as far as can be from where its edges meet.
 //!
-//! The clock is shifted in steps. Its phase is read in whole cycles: it changes by one when an edge is passed, and reads
-//! now this, now that while the clock is at one. So one edge is looked for, and then half a cycle is gone from there.
+//! The clock is shifted in steps. Its phase is read in whole cycles: it changes by one when an edge is passed, and
+//! reads now this, now that while the clock is at one. So one edge is looked for, and then half a cycle is gone from
+//! there.
 
 /// What is to be done next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

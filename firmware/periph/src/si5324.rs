@@ -1,7 +1,7 @@
 //! The Si5324: makes 125 MHz of its crystal, or of a clock that comes in.
 //!
-//! input / N3 = f3;  f3 * N2 = oscillator;  oscillator / N1 = output. N1 and N2 are products of a high-speed divider and
-//! an (even) low-speed one. f3 is 2 kHz to 2 MHz, the oscillator 4.85 to 5.67 GHz.
+//! input / N3 = f3;  f3 * N2 = oscillator;  oscillator / N1 = output. N1 and N2 are products of a high-speed divider
+//! and an (even) low-speed one. f3 is 2 kHz to 2 MHz, the oscillator 4.85 to 5.67 GHz.
 
 use crate::i2c::{self, Bus, Lines};
 

@@ -48,8 +48,8 @@ fn holds(flash: &Model, image: &Image, part: Part) -> bool {
     flash.get(LAYOUT.region(part).0, wanted.len()) == wanted
 }
 
-/// Whether the bootloader would start what is there: the firmware's header is not that of erased flash, and its checksum
-/// is right.
+/// Whether the bootloader would start what is there: the firmware's header is not that of erased flash, and its
+/// checksum is right.
 fn starts(flash: &Model) -> bool {
     let header = flash.get(LAYOUT.firmware, 8);
     let [length, crc] = [0, 4].map(|at| u32::from_le_bytes(header[at..at + 4].try_into().unwrap()));
@@ -109,8 +109,8 @@ fn new_firmware_leaves_gateware_and_bootloader_untouched() {
     assert!(holds(&flash, &new, Part::Firmware) && starts(&flash));
 }
 
-/// Cuts the power at every change of a job from `old` to `new`; `holds` is checked on what is left. Then the job is done
-/// again, on what is left.
+/// Cuts the power at every change of a job from `old` to `new`, and checks what is left. Then the job is done again, on
+/// what is left.
 fn cut_everywhere(old: &Build, new: &Build, random: &mut Random, step: usize, check_left: impl Fn(&Model, &Image)) {
     let bytes = new.bytes();
     let image = check(&bytes).unwrap();
