@@ -67,8 +67,8 @@ $(LABGRID)/installed: requirements-hil.lock | setup
 	$(VENV)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target $(@D) -r $<
 	touch $@
 
-gateware-check: .venv/yosys-installed ## clocks, constraints, size and registers of every board (VARIANT=NAME: of one)
-	@$(VENV)/python -m corelog_gateware.check $(VARIANT)
+gateware-check: .venv/yosys-installed ## clocks, constraints, size and registers of every board (VARIANT=NAME: of one; JOBS=N at a time)
+	@$(VENV)/python -m corelog_gateware.check --jobs $(or $(JOBS),1) $(VARIANT)
 
 .venv/yosys-installed: requirements-check.lock | setup
 	$(VENV)/python -m pip install -q --disable-pip-version-check -r $<

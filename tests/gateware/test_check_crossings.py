@@ -442,3 +442,16 @@ def test_a_fifo_between_clocks_that_are_not_declared_as_asynchronous_is_a_fault(
     assert faults(lambda top: [(top.b.clk, top.x.clk)]) == []
     # The clock that the manager makes x from stands for x too.
     assert faults(lambda top: [(top.clk_a, top.clk_b)]) == []
+
+
+def test_a_clock_that_starts_in_the_fpga_needs_a_period_unless_a_clock_manager_makes_it() -> None:
+    top = Managed()
+    received = Signal(name="received")
+    top.clock_domains.rx = ClockDomain("rx", reset_less=True)
+    top.specials += Instance("GTPE2_CHANNEL", name="lane", o_RXOUTCLK=received)
+    top.specials += Instance("BUFG", i_I=received, o_O=top.rx.clk)
+    design = Design(top, [top.clk_a, top.clk_b, top.pad])
+    assert timing.without_period(design, []) == [
+        "clock domain rx has no period: add_period_constraint for lane.RXOUTCLK"]
+    # Before the buffer and behind it it is the same clock.
+    assert timing.without_period(design, [received]) == timing.without_period(design, [top.rx.clk]) == []

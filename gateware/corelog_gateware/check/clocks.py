@@ -131,6 +131,10 @@ class Clocks:
         inputs = (self.pin(instance, pin) for pin in ("CLKIN1", "CLKIN2") if cell_of(instance).related)
         return [parent for parent in inputs if parent is not None and parent.root >= 0]
 
+    def is_derived(self, clock: Clock) -> bool:
+        """Its period follows from that of another clock, or is that of a port."""
+        return clock.root in self.ports or bool(self.parents(clock)) or clock.root < 0
+
     def apart(self, one: Clock, other: Clock, declared: set[frozenset[Clock]]) -> bool:
         """Whether the vendor's tool is told not to time what passes between two clocks: they are ``declared`` as
         asynchronous, or everything that one of them is made from is."""

@@ -44,7 +44,10 @@ def search(variant: Variant) -> Found:
     design = Design(soc, soc.platform.constraint_manager.get_io_signals(), variant.pad_clocks)
     result = crossings(design)
     toolchain = soc.platform.toolchain
-    timed = timing.faults(design, result.memories, toolchain.false_paths) if toolchain else []
+    timed = []
+    if toolchain:
+        timed += timing.faults(design, result.memories, toolchain.false_paths)
+        timed += timing.without_period(design, toolchain.clocks)
     special = [design.transceiver_ports(), design.clock_ports()]
     variant.write(soc, variant.directory)
     # Ports have got their names.
