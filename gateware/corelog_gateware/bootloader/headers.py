@@ -19,12 +19,12 @@ OF_A_SYSTEM = {"CONFIG_IDENTIFIER": None, "CONFIG_CPU_INTERRUPTS": 32}
 
 def write(soc: Any, directory: Path) -> None:
     """Write ``generated/*`` of the finalized ``soc`` into ``directory``."""
-    registers = {name: soc.csr.regions[name] for name in MODULES if name in soc.csr.regions}
+    registers = {name: region for name, region in soc.csr.regions.items() if name in MODULES}
     memories = {name: soc.bus.regions[name] for name in MEMORIES}
     constants = {name: value for name, value in soc.constants.items() if name.startswith(CONSTANTS)} | OF_A_SYSTEM
     settings = soc.sdram.controller.settings
     texts = {
-        # LiteX counts addresses from the first of these modules, whatever base it is told.
+        # LiteX counts addresses from the first of these modules, the lowest, whatever base it is told.
         "csr.h": export.get_csr_header(registers, constants),
         "soc.h": export.get_soc_header(constants),
         "mem.h": export.get_mem_header(memories),
