@@ -52,7 +52,7 @@ class Crossings:
     from clocks of the same clock manager by (source clock, destination clock), which the vendor's tool times."""
 
     faults: set[Crossing] = field(default_factory=set)
-    # Of memories that cross clocks within a primitive: LiteX excepts registers of MultiRegs from timing, not these.
+    # Clocks that memories are written and read with: LiteX excepts registers of MultiRegs from timing, not these.
     memories: set[tuple[Clock, Clock]] = field(default_factory=set)
     primitives: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     related: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -216,6 +216,7 @@ class _Search:
             for reader, read in clocks:
                 if writer is reader or writer.we is None or reader.async_read or written.group == read.group:
                     continue
+                self.result.memories.add((written, read))
                 holder = self.held.get(id(memory))
                 if holder is None:
                     name = self.names.special(memory)
@@ -224,4 +225,3 @@ class _Search:
                     )
                 else:
                     self.result.primitives[f"memory of {holder}", self._domain(written), self._domain(read)] += 1
-                    self.result.memories.add((written, read))
