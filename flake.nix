@@ -23,9 +23,8 @@
       py = pkgs.python3Packages;
       sipycoPackage = sipyco.packages.${system}.sipyco;
 
-      riscv = "riscv32imc-unknown-none-elf";
       rust = pkgs.rust-bin.stable.latest.default.override {
-        targets = [ riscv ];
+        targets = [ "riscv32imc-unknown-none-elf" ];
         extensions = [ "rust-src" "clippy" "rustfmt" ];
       };
 
@@ -147,31 +146,22 @@
         cp -r ${gatewareOf variant} $out && chmod -R +w $out
         python -m corelog_gateware.bootloader $out
       '';
-      # An FBI image: length and CRC-32 of what is behind them, little endian.
-      pack = pkgs.writeText "pack.py" ''
-        import pathlib, struct, sys, zlib
-        code = pathlib.Path(sys.argv[1]).read_bytes()
-        pathlib.Path(sys.argv[2]).write_bytes(struct.pack("<II", len(code), zlib.crc32(code)) + code)
-      '';
       firmwareOf = { base, name, ... }@variant:
         let program = if base == "satellite" then "satman" else "runtime";
         in pkgs.stdenv.mkDerivation {
           pname = "corelog-firmware-${name}";
           inherit version;
-          src = ./firmware;
+          src = self;
+          cargoRoot = "firmware";
           cargoDeps = pkgs.rustPlatform.importCargoLock { lockFile = ./firmware/Cargo.lock; };
-          nativeBuildInputs = [ rust python pkgs.rustPlatform.cargoSetupHook pkgs.llvm ];
-          CORELOG_GENERATED = "${gatewareOf variant}/generated";
+          nativeBuildInputs = [ rust python pkgs.rustPlatform.cargoSetupHook ];
+          CARGO_NET_OFFLINE = "true";
           buildPhase = ''
-            cargo build --offline --locked --release --target ${riscv} -p corelog-board -p corelog-${program}
+            ${useSources}
+            cp -r ${gatewareOf variant} board && chmod -R +w board
+            python -m corelog_gateware.firmware board
           '';
-          installPhase = ''
-            mkdir -p $out
-            cp target/${riscv}/release/corelog-${program} $out/${program}.elf
-            llvm-objcopy -O binary $out/${program}.elf ${program}.bin
-            python ${pack} ${program}.bin $out/${program}.fbi
-          '';
-          dontStrip = true;
+          installPhase = "install -D -t $out board/software/${program}/${program}.fbi";
           dontFixup = true;
         };
       # Vivado is not in Nix: it is used where it was installed, in an environment such as it expects.
