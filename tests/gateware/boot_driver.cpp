@@ -1,7 +1,7 @@
 // A flash and a clock for the SoC under test: arguments are the flash's image, the cycles to give up after, how many
-// first cycles of the flash's clock get lost, as STARTUPE2 loses them, and for how many cycles the flash is busy.
-// UART bytes go to standard output; the end comes with the first mark (printed as "mark <hex>"), with the bootloader's
-// prompt or "give up".
+// first cycles of the flash's clock get lost, as STARTUPE2 loses them, for how many cycles the flash is busy, and a
+// text. UART bytes go to standard output; the end comes with that text, with the first mark (printed as "mark <hex>"),
+// with the bootloader's prompt or "give up".
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -68,7 +68,7 @@ struct Flash {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 5) return 2;
+    if (argc != 6) return 2;
     Flash flash{};
     flash.lost = unsigned(strtoul(argv[3], nullptr, 0));
     flash.busy = strtoull(argv[4], nullptr, 0);
@@ -79,20 +79,23 @@ int main(int argc, char** argv) {
     const uint64_t limit = strtoull(argv[2], nullptr, 0);
     VerilatedContext context;
     Vdut dut{&context};
-    const std::string prompt = "litex\x1b[0m> ";
+    const std::string ends[] = {"litex\x1b[0m> ", argv[5]};
     std::string text;
+    dut.identity_board_id = 0x123456789abcd;
     for (uint64_t cycle = 0; cycle < limit; ++cycle) {
         dut.clk = 0;
         dut.eval();
         flash.step(dut.flash_cs_n, dut.flash_clk, dut.flash_mosi);
         dut.flash_miso = flash.miso;
+        dut.identity_entropy = uint32_t(cycle * 2654435761u);
         dut.clk = 1;
         dut.eval();
         if (dut.serial_tx_valid) {
             text.push_back(char(dut.serial_tx_data));
             putchar(dut.serial_tx_data);
-            if (text.size() >= prompt.size() && text.compare(text.size() - prompt.size(), prompt.size(), prompt) == 0)
-                return 0;
+            for (const std::string& end : ends) {
+                if (text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0) return 0;
+            }
         }
         if (dut.identity_marked) {
             printf("\nmark %08x cycle %llu asked %u\n", unsigned(dut.identity_mark),

@@ -1,5 +1,6 @@
 """The bootloader, from the CPU's first fetch out of the flash to the firmware's first instruction, in Verilator."""
 
+import os
 import re
 import shutil
 import struct
@@ -11,6 +12,8 @@ import pytest
 
 from corelog.flash.layout import TARGETS
 from corelog_gateware.bootloader.build import COMPILERS, BootloaderError, build, main
+from corelog_gateware.firmware.build import build as build_firmware
+from corelog_gateware.simulator.toolchain import find
 
 pytest.importorskip("pythondata_software_picolibc", reason="make bootloader installs picolibc's sources")
 pytestmark = [
@@ -93,6 +96,17 @@ def test_the_bootloader_says_that_it_was_flashed_wrongly(bench: boot_bench.Bench
     wrong[wrong.index(b"2012-2024") + 3] ^= 1
     said = bench.boot(flash(bytes(wrong), fbi(firmware(bench.mark))), ENOUGH)
     assert "BIOS CRC failed" in said, said
+
+
+@pytest.mark.skipif(not os.environ.get("FULL"), reason="takes minutes: FULL=1")
+def test_the_runtime_comes_from_flash_to_its_first_log_lines(tmp_path: Path) -> None:
+    """The firmware in Rust, compiled for these registers, with its configuration in the flash."""
+    bench = boot_bench.build(tmp_path, core_device=True)
+    image = build_firmware(find(), tmp_path).read_bytes()
+    content = flash(build(tmp_path).read_bytes(), image)
+    said = bench.boot(content, 200_000_000, until="ready after", timeout=550)
+    assert "reset cause: power-on; board 000123456789abcd, boot " in said, said
+    assert said.endswith("ready after"), said
 
 
 def test_bootloader_bin_ends_with_its_crc(bootloader: bytes) -> None:
