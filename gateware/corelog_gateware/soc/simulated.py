@@ -93,15 +93,18 @@ def inline_contents(verilog: str, files: dict[str, str]) -> str:
     return re.sub(r'\$readmemh\("([^"]+)", (\w+)\);', words, verilog)
 
 
-def elaborate(build_dir: Path, links: int, satellite: bool, **board: Any) -> list[Path]:
+def elaborate(
+    build_dir: Path, links: int, satellite: bool, extend: Callable[[Any], None] = lambda soc: None, **board: Any
+) -> list[Path]:
     """Write Verilog and memory contents of :func:`simulated_board` to ``build_dir/gateware`` and constants to
-    ``build_dir/generated``.
+    ``build_dir/generated``. ``extend`` may add to the SoC.
 
     Returns the Verilog sources to compile, the SoC's first. They are copies, so that ``build_dir`` is complete.
     """
     # LiteX describes the whole SoC at INFO on stderr, whatever its user has set up.
     logging.disable(logging.INFO)
     soc = simulated_board(links, satellite, **board)
+    extend(soc)
     soc.finalize()
     gateware = build_dir / "gateware"
     gateware.mkdir(parents=True, exist_ok=True)
