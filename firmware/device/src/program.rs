@@ -12,8 +12,8 @@ pub const ROLE: Role = if cfg!(feature = "satellite") { Role::Satellite } else {
 pub const PORT: &str = if cfg!(feature = "satellite") { "REP" } else { "LINK" };
 /// The firmware's identity, as Identify and the log give it.
 pub const FIRMWARE: &str = match cfg!(feature = "satellite") {
-    true => concat!(env!("CARGO_PKG_VERSION"), ";satman"),
-    false => concat!(env!("CARGO_PKG_VERSION"), ";runtime"),
+    true => concat!(env!("CORELOG_VERSION"), ";satman"),
+    false => concat!(env!("CORELOG_VERSION"), ";runtime"),
 };
 
 /// The name of this crate in module paths; in targets the program's stands for it, as it is the program that speaks.

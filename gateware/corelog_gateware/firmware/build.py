@@ -19,6 +19,7 @@ from corelog.flash.layout import FIRMWARE as REGION
 
 from ..simulator.paths import BUILD, FIRMWARE, BuildError
 from ..simulator.toolchain import TARGET, Toolchain, find
+from ..version import commit
 from .elf import ElfError, load
 
 # Not that of the simulated boards, whose builds wait for each other.
@@ -49,7 +50,8 @@ def compile_elf(toolchain: Toolchain, name: str, generated: Path) -> bytes:
     """The program for the board of these constants. Raises FirmwareError."""
     command = [toolchain.cargo, "build", *toolchain.arguments, "--target", TARGET, "--release", "--locked", "--quiet",
                "-p", "corelog-board", "-p", name]  # fmt: skip
-    own = {"CARGO_TARGET_DIR": str(CARGO_TARGET_DIR), "CORELOG_GENERATED": str(generated.absolute())}
+    own = {"CARGO_TARGET_DIR": str(CARGO_TARGET_DIR), "CORELOG_GENERATED": str(generated.absolute()),
+           "CORELOG_COMMIT": commit()}  # fmt: skip
     done = subprocess.run(command, cwd=FIRMWARE, env={**os.environ, **toolchain.environment, **own}, check=False)
     if done.returncode:
         raise FirmwareError(f"cargo could not compile {name}, see above")

@@ -6,7 +6,6 @@ headers for the bootloader.
 """
 
 import argparse
-import importlib.metadata
 import logging
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from corelog.boards.description import Description, DescriptionError
 from ..bootloader import headers
 from ..rtio.cri import FINE_BITS
 from ..soc import generated
+from ..version import commit, version
 from .variants import TargetError, builtin, described
 
 CLOCK_FREQUENCY = 125_000_000
@@ -37,8 +37,8 @@ def get_argparser(target: str) -> argparse.ArgumentParser:
     return parser
 
 
-def ident(description: Description) -> str:
-    return f"{importlib.metadata.version('corelog-gateware')};{description.variant}"
+def ident(description: Description, commit: str = "") -> str:
+    return f"{version()}{commit};{description.variant}"
 
 
 def check(description: Description) -> None:
@@ -93,7 +93,7 @@ def run(target: str, make: MakeSoC, argv: list[str] | None) -> None:
             args.variant, builtin(target)[args.variant])  # fmt: skip
         check(description)
         build_dir = args.build_dir or Path("build") / name
-        write(make(description, ident(description)), build_dir)
+        write(make(description, ident(description, commit())), build_dir)
         if args.build and vivado:
             run_vivado(vivado, build_dir / "gateware")
     except (DescriptionError, TargetError) as exc:

@@ -5,12 +5,12 @@ generated constants.
 """
 
 import argparse
-import importlib.metadata
 from pathlib import Path
 
 from migen import Module, Signal
 
 from ..rtio.phy import slow, ttl
+from ..version import version
 
 CLOCK_FREQUENCY = 2_000_000
 MAIN_RAM_SIZE = 32 * 1024 * 1024
@@ -19,7 +19,7 @@ VARIANTS = {"sim": (0, False), "sim-master": (3, False), "sim-satellite": (1, Tr
 
 
 def ident(variant: str) -> str:
-    return f"{importlib.metadata.version('corelog-gateware')};{variant}"
+    return f"{version()};{variant}"
 
 
 def rtio_phys(pads: Signal) -> list[tuple[str, Module]]:
