@@ -22,8 +22,8 @@ import bench_tree
 
 from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.coredevice.session import AsyncSession
+from corelog.lab.addresses import free_address
 from corelog.lab.program import Program
-from corelog.lab.system import free_address
 from corelog.testing import bench_aqctl
 from corelog.wire.frames import From
 from corelog.wire.session import Program as Events

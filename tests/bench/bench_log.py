@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from corelog.lab.addresses import free_address
 from corelog.lab.program import executable
-from corelog.lab.system import free_address
 from sipyco.broadcast import Receiver
 from sipyco.pc_rpc import Client
 

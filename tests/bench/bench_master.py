@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from corelog.lab.addresses import free_address
 from corelog.lab.program import Program
-from corelog.lab.system import free_address
 from sipyco.pc_rpc import AsyncioClient
 
 EXPERIMENT = '''

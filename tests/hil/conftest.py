@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from corelog.lab.system import System, free_address
+from corelog.lab.addresses import free_address
+from corelog.lab.system import System
 from support.bench import Bench, database, simulated_bench
 from support.trees import THREADS, all_up
 

@@ -11,7 +11,7 @@ import pytest
 
 from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.coredevice.requests import DeviceError
-from corelog_gateware.simulator.addresses import free_address
+from corelog.lab.addresses import free_address
 from corelog_gateware.simulator.board import Board, BoardError
 from support.board_program import corelog_board, refusal
 from support.conditions import eventually

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from corelog_gateware.simulator.addresses import free_address
+from corelog.lab.addresses import free_address
 from corelog_gateware.simulator.board import Board
 from corelog_gateware.simulator.control import Control, ControlError
 from support.board_program import corelog_board, refusal

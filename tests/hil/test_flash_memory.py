@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from corelog.coredevice.mgmt import AsyncMgmt
 from corelog.coredevice.requests import DeviceError
+from corelog.lab.addresses import free_address
 from corelog.lab.program import Program
-from corelog.lab.system import free_address
 from support.conditions import eventually
 from support.flash_chip import flash_board
 

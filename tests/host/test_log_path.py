@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from corelog.lab.system import System, free_address
+from corelog.lab.addresses import free_address
+from corelog.lab.system import System
 from corelog.testing.fakedevice import FakeDevice
 from corelog.wire.frames import Level
 

@@ -20,9 +20,9 @@ from labgrid.protocol import ConsoleProtocol, DigitalOutputProtocol, PowerProtoc
 from labgrid.strategy.common import StrategyError
 from pexpect import TIMEOUT
 
+from corelog.lab.addresses import free_address
 from corelog.lab.drivers import CoreDevice, CoreDeviceStrategy, CorelogFlashDriver, Status, SwitchedLinkDriver
 from corelog.lab.drivers import strategy as strategy_module
-from corelog.lab.system import free_address
 from corelog.testing import fakeopenocd
 from corelog.testing.fakeopenocd import Fault
 from support import images

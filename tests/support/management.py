@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from corelog.lab.addresses import free_address
 from corelog.lab.program import Program, executable
-from corelog.lab.system import LogTap, free_address
+from corelog.lab.system import LogTap
 from sipyco.pc_rpc import AsyncioClient
 from support.conditions import eventually
 

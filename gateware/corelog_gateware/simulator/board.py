@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .addresses import free_address
+from corelog.lab.addresses import free_address
+
 from .build import Built, build
 from .control import Control
 

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from corelog.lab.addresses import free_address
+
 from . import model
-from .addresses import free_address
 from .paths import BuildError
 
 # Enough to boot and to serve connections for a while, with the instrumented program's two thirds of the speed.

@@ -10,8 +10,9 @@ from importlib import resources
 from pathlib import Path
 
 from corelog.frontend.common import CommandError, command
+from corelog.lab.addresses import address_is_free
 from corelog.lab.program import ProgramError
-from corelog.lab.system import LogEntry, System, address_is_free
+from corelog.lab.system import LogEntry, System
 
 SEEN_WITHIN = 60.0
 LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}

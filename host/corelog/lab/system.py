@@ -1,9 +1,6 @@
 """The whole set-up on one loopback address: board, master, controller manager, log controller."""
 
 import asyncio
-import os
-import random
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +10,6 @@ from corelog.lab.program import Program, ProgramError
 from sipyco.broadcast import Receiver
 from sipyco.pc_rpc import AsyncioClient
 
-PORTS = (1380, 1381, 1066, 1067, 1068, 3249, 3250, 3251)
 ENTRIES_KEPT = 2_000_000
 
 
@@ -71,28 +67,6 @@ class LogTap:
         except TimeoutError:
             last = [entry.text for entry in self.entries[start:][-5:]]
             raise TimeoutError(f"not in the log within {timeout:g} s; its last entries: {last}") from None
-
-
-def address_is_free(address: str) -> bool:
-    """Whether none of the ports of a whole set-up is taken on the address."""
-    for port in PORTS:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError:
-                return False
-    return True
-
-
-def free_address() -> str:
-    """A loopback address none of whose ports is taken, so that set-ups with fixed ports run side by side."""
-    choose = random.Random(os.getpid() ^ time.monotonic_ns())
-    for _ in range(100):
-        address = f"127.{choose.randrange(1, 255)}.{choose.randrange(256)}.{choose.randrange(1, 255)}"
-        if address_is_free(address):
-            return address
-    raise ProgramError("no free loopback address found in 100 tries")
 
 
 class System:

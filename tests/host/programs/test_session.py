@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from corelog.frontend import session
+from corelog.lab.addresses import free_address
 from corelog.lab.program import Program
-from corelog.lab.system import free_address
 from support.certificates import make_certificate
 from support.conditions import eventually
 from support.management import until_gone

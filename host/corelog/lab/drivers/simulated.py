@@ -19,8 +19,8 @@ from labgrid.protocol import ConsoleProtocol, PowerProtocol, ResetProtocol
 from labgrid.step import step
 from pexpect import TIMEOUT
 
+from corelog.lab.addresses import free_address
 from corelog.lab.drivers.core_device import CoreDevice, FlashProtocol, LinkProtocol
-from corelog.lab.system import free_address
 
 START_TIMEOUT = 120.0
 CONTROL_TIMEOUT = 10.0
