@@ -112,9 +112,10 @@ class FakeDevice:
         """Device time in us."""
         return int((time.monotonic() - self._started[origin]) * 1e6)
 
-    def counter(self) -> int:
-        """RTIO counter of the whole tree: it began with the core device."""
-        return int((time.monotonic() - self._started[0]) * 1e15 / UNIT_FS)
+    def clock(self, origin: int) -> tuple[int, int]:
+        """Device time in us, and RTIO counter of the whole tree, which began with the core device, at one instant."""
+        instant = time.monotonic()
+        return int((instant - self._started[origin]) * 1e6), int((instant - self._started[0]) * 1e15 / UNIT_FS)
 
     def add_satellite(self, origin: int, synchronised: bool = True) -> None:
         """A satellite that has just booted."""

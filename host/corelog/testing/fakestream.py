@@ -23,7 +23,7 @@ class Source(Protocol):
     down: set[int]
 
     def now(self, origin: int = 0) -> int: ...
-    def counter(self) -> int: ...
+    def clock(self, origin: int) -> tuple[int, int]: ...
 
 
 class Stream:
@@ -115,7 +115,7 @@ class Stream:
         device = self._device
         if origin not in device.synchronised:
             return b""
-        return frames.encode_clock(Clock(origin, 1000, device.now(origin), device.counter(), UNIT_FS))
+        return frames.encode_clock(Clock(origin, 1000, *device.clock(origin), UNIT_FS))
 
     def heartbeats(self) -> bytes:
         """Heartbeats and clocks, if they are due. Those of the core device come whatever origins are wanted."""

@@ -91,9 +91,9 @@ async def test_lines_are_in_the_order_of_the_time_of_all_boards() -> None:
         await asyncio.sleep(0.3)  # some heartbeats
         for i in range(0, 60, 3):
             device.cut(2)  # what satellite 2 writes comes later than what others write afterwards
-            device.write(Level.INFO, "a", f"record {i}", 2)
-            device.write(Level.INFO, "a", f"record {i + 1}", 0)
-            device.write(Level.INFO, "a", f"record {i + 2}", 1)
+            for n, origin in enumerate((2, 0, 1)):
+                device.write(Level.INFO, "a", f"record {i + n}", origin)
+                await asyncio.sleep(0.0005)  # boards' times are known to some microseconds
             await asyncio.sleep(0.01)
             device.restore(2)
             await asyncio.sleep(0.02)
