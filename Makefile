@@ -56,7 +56,7 @@ test-system: setup ## the whole system on the simulated board
 	$(VENV)/corelog board --build-only
 	$(VENV)/corelog board --build-only --satellites 1
 	$(VENV)/corelog board --build-only --satellites 1 --vcd none
-	$(VENV)/pytest -q --durations=12 $(PARALLEL) tests/hil $(AGAIN) tests/hil; }
+	$(VENV)/pytest -q --durations=12 $(PARALLEL) --no-loadscope-reorder tests/hil $(AGAIN) tests/hil; }
 	$(VENV)/pytest -q --durations=6 -m timing tests/hil $(AGAIN) tests/hil; }
 
 hil: $(LABGRID)/installed ## tests/hil on the board of a labgrid environment (TARGET=FILE; default: the simulated board)

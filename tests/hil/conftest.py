@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from support.lab import Lab
 
 FLASH_FIRST = "test_flashed_board.py"
+# Modules of minutes begin first, so that no processor is left with one of them at the end.
+LONGEST_FIRST = ["test_stalled_subscriber.py", "test_satellites_flood.py", "test_satellites_law.py",
+                 "test_flash_memory.py"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,8 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a lab: first the flashing, and nothing of what only the simulator can do."""
+    """In a lab: first the flashing, and nothing of what only the simulator can do. Else: the longest first."""
     if not in_lab(config):
+        place = {name: n for n, name in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: place.get(item.path.name, len(place)))
         return
     items.sort(key=lambda item: item.path.name != FLASH_FIRST)
     for item in items:

@@ -40,7 +40,11 @@ async def test_the_call_returns_before_the_colliding_events_are_due(system: Syst
     entry = await system.tap.wait_for(lambda e: is_error(e, message), 20.0, first)
     due = clock(event_time(entry))
     assert returned < due, f"the run ended {returned - due:.3f} s after the events were due"
-    assert entry.arrived > due
+    assert entry.arrived > due - CLOCK_KNOWN_TO
+
+
+# Seconds; an exchange of the session takes some.
+CLOCK_KNOWN_TO = 0.005
 
 
 def event_time(entry: LogEntry) -> int:
