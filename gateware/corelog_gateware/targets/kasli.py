@@ -9,18 +9,16 @@ from typing import Any
 from litedram.modules import MT41K256M16
 from litedram.phy import A7DDRPHY
 from litex.soc.cores.gpio import GPIOOut
-from litex.soc.cores.uart import RS232PHY
 
 from corelog.boards.description import Description
 from corelog.flash import layout
 
 from ..clocking import KasliCRG, RecoveredClock, ReferenceForward
-from ..eem import eem_io, eem_phys
+from ..eem import eem_io
 from ..platforms import kasli_platform
 from ..soc import parts
-from ..soc.identity import Identity
 from ..transceiver import KasliTransceivers
-from .main import CLOCK_FREQUENCY, run
+from .main import CLOCK_FREQUENCY, add_parts, board_options, run
 
 LAYOUT = layout.TARGETS["kasli"]
 
@@ -50,27 +48,12 @@ def make(description: Description, ident: str) -> Any:
     quad = KasliTransceivers(
         platform, crg, sfps if satellite else sfps[1:], uplink=satellite, ethernet=None if satellite else sfps[0]
     )
-    identity = Identity()
-    board = {
-        "platform": platform,
-        "crg": crg,
-        "clk_freq": CLOCK_FREQUENCY,
-        "ident": ident,
-        "reset_address": parts.reset_address(LAYOUT),
-        "identity": identity,
-        "uart_phy": RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
-        "rtio_phys": eem_phys(platform, description),
-        "lanes": description.sed_lanes,
-    } | parts.OPTIONS
+    board = board_options(platform, crg, ident, LAYOUT, description)
     soc = parts.board(board, quad.phys, quad.ethernet)
     soc.submodules.quad = quad
     soc.add_constant("BOARD_KASLI", revision.number)
     phy = A7DDRPHY(platform.request("ddram"), memtype="DDR3", nphases=4, sys_clk_freq=CLOCK_FREQUENCY)
-    parts.add_ddr3(soc, phy, MT41K256M16(CLOCK_FREQUENCY, "1:4"))
-    startup = parts.add_flash(soc, platform.request("spiflash"), LAYOUT)
-    parts.add_identity(soc, identity, startup)
-    rtio_leds = sum(channel.kind == "led" for channel in description.channels)
-    parts.add_small(soc, platform, revision.leds - rtio_leds, rtio_leds)
+    add_parts(soc, phy, MT41K256M16(CLOCK_FREQUENCY, "1:4"), LAYOUT, revision.leds, description)
     si5324 = "si5324_clkin" if revision.sfp_pins else "cdr_clk"
     if satellite:
         uplink = quad.phys[0]

@@ -8,7 +8,6 @@ from typing import Any
 from litedram.modules import MT8JTF12864
 from litedram.phy import K7DDRPHY
 from litex.soc.cores.gpio import GPIOOut
-from litex.soc.cores.uart import RS232PHY
 from migen import Signal
 from migen.genlib.cdc import MultiReg
 
@@ -16,12 +15,11 @@ from corelog.boards.description import Description
 from corelog.flash import layout
 
 from ..clocking import KC705CRG, RecoveredClock, ReferenceForward
-from ..eem import eem_io, eem_phys
+from ..eem import eem_io
 from ..platforms import kc705_platform
 from ..soc import parts
-from ..soc.identity import Identity
 from ..transceiver import KC705Transceivers, kc705_ethernet
-from .main import CLOCK_FREQUENCY, run
+from .main import CLOCK_FREQUENCY, add_parts, board_options, run
 
 LAYOUT = layout.TARGETS["kc705"]
 REVISION = 1
@@ -34,19 +32,8 @@ def make(description: Description, ident: str) -> Any:
     platform = kc705_platform()
     platform.add_extension(eem_io(description))
     crg = KC705CRG(platform, transceivers=not alone)
-    identity, reset_button = Identity(), Signal()
-    board = {
-        "platform": platform,
-        "crg": crg,
-        "clk_freq": CLOCK_FREQUENCY,
-        "ident": ident,
-        "reset_address": parts.reset_address(LAYOUT),
-        "identity": identity,
-        "uart_phy": RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
-        "rtio_phys": eem_phys(platform, description),
-        "lanes": description.sed_lanes,
-        "reset_button": reset_button,
-    } | parts.OPTIONS
+    reset_button = Signal()
+    board = board_options(platform, crg, ident, LAYOUT, description) | {"reset_button": reset_button}
     transceivers = None
     if not alone:
         links = [platform.request("sfp"), platform.request("user_sma_mgt")]
@@ -59,11 +46,7 @@ def make(description: Description, ident: str) -> Any:
     soc.specials += MultiReg(platform.request("cpu_reset"), reset_button)
     soc.add_constant("BOARD_KC705", REVISION)
     phy = K7DDRPHY(platform.request("ddram"), memtype="DDR3", nphases=4, sys_clk_freq=CLOCK_FREQUENCY)
-    parts.add_ddr3(soc, phy, MT8JTF12864(CLOCK_FREQUENCY, "1:4"))
-    startup = parts.add_flash(soc, platform.request("spiflash"), LAYOUT)
-    parts.add_identity(soc, identity, startup)
-    rtio_leds = sum(channel.kind == "led" for channel in description.channels)
-    parts.add_small(soc, platform, LEDS - rtio_leds, rtio_leds)
+    add_parts(soc, phy, MT8JTF12864(CLOCK_FREQUENCY, "1:4"), LAYOUT, LEDS, description)
     clkin = platform.request("si5324_clkin")
     if satellite:
         uplink = phys[0]

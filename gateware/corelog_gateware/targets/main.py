@@ -14,11 +14,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from litedram.modules import SDRAMModule
+from litex.soc.cores.uart import RS232PHY
+from migen import Module
+
 from corelog.boards.description import Description, DescriptionError
+from corelog.flash.layout import Target
 
 from ..bootloader import headers
+from ..eem import eem_phys
 from ..rtio.cri import FINE_BITS
-from ..soc import generated
+from ..soc import generated, parts
+from ..soc.identity import Identity
 from ..version import commit, version
 from .variants import TargetError, builtin, described
 
@@ -49,6 +56,33 @@ def check(description: Description) -> None:
         )
     if not description.channels:
         raise TargetError("peripherals is empty and there are no LEDs: the RTIO core needs a channel")
+
+
+def board_options(platform: Any, crg: Any, ident: str, layout: Target, description: Description) -> dict[str, Any]:
+    """What every board's SoC is made of: parameters of ``soc.base.BoardSoC``."""
+    return {
+        "platform": platform,
+        "crg": crg,
+        "clk_freq": CLOCK_FREQUENCY,
+        "ident": ident,
+        "reset_address": parts.reset_address(layout),
+        "identity": Identity(),
+        "uart_phy": RS232PHY(platform.request("serial"), CLOCK_FREQUENCY),
+        "rtio_phys": eem_phys(platform, description),
+        "lanes": description.sed_lanes,
+    } | parts.OPTIONS
+
+
+def add_parts(
+    soc: Any, ddr3_phy: Module, ddr3: SDRAMModule, layout: Target, leds: int, description: Description
+) -> None:
+    """What every board has beside its SoC: DDR3, flash, identity, I2C, and the ``leds`` that are no channels."""
+    platform = soc.platform
+    parts.add_ddr3(soc, ddr3_phy, ddr3)
+    startup = parts.add_flash(soc, platform.request("spiflash"), layout)
+    parts.add_identity(soc, soc.identity, startup)
+    rtio_leds = sum(channel.kind == "led" for channel in description.channels)
+    parts.add_small(soc, platform, leds - rtio_leds, rtio_leds)
 
 
 def write(soc: Any, build_dir: Path) -> None:

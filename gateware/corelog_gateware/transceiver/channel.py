@@ -1,6 +1,6 @@
 """What the channels of GTP and GTX have in common."""
 
-from migen import Cat, ClockDomain, ClockSignal, Instance, Record, Signal
+from migen import Cat, ClockDomain, ClockSignal, Instance, Module, Record, Signal
 from migen.genlib.resetsync import AsyncResetSynchronizer
 
 from .phy import Channel
@@ -35,6 +35,15 @@ class SevenSeriesChannel(Channel):
         self.specials += [
             Instance("BUFG", i_I=self.rxoutclk, o_O=self.cd_rx.clk),
             AsyncResetSynchronizer(self.cd_rx, stopped),
+        ]
+
+    def add_receiver_start(self, init: Module, pll_lock: Signal) -> None:
+        """:param init: liteiclink's start of the receiver, in the ``bootstrap`` domain."""
+        self.submodules.init = init
+        self.comb += [
+            init.plllock.eq(pll_lock),
+            init.restart.eq(self.restart | ~self.enable),
+            self.started.eq(init.done),
         ]
 
     def pins(self) -> dict:

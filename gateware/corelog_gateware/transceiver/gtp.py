@@ -63,12 +63,7 @@ class GTPChannel(SevenSeriesChannel):
         # # #
 
         init = ClockDomainsRenamer("bootstrap")(GTPRXInit(FREQUENCY, buffer_enable=False))
-        self.submodules.init = init
-        self.comb += [
-            init.plllock.eq(pll.lock),
-            init.restart.eq(self.restart | ~self.enable),
-            self.started.eq(init.done),
-        ]
+        self.add_receiver_start(init, pll.lock)
         tx_pads, rx_pads = (Record([("p", 1), ("n", 1)]) for _ in range(2))
         # Not a part of this design: it knows the attributes.
         model = GTP(pll, tx_pads, rx_pads, FREQUENCY, clock_aligner=False)
