@@ -12,6 +12,7 @@ from migen.build.platforms import kc705
 from migen.build.platforms.sinara import kasli
 
 from corelog.boards.description import Description, load, parse
+from corelog.boards.peripherals import fmc_pairs
 from corelog.frontend.ddb_template import main as ddb_template
 from corelog_gateware.eem import eem_io, eem_phys
 from corelog_gateware.platforms import Platform, kasli_platform, kc705_platform
@@ -45,8 +46,25 @@ def counting_kasli() -> dict[str, Any]:
     return board
 
 
+def full_kc705(vadj: float) -> dict[str, Any]:
+    """All pins of both connectors, as pairs too; at 3.3 V with NIST's boards where they fit."""
+    lpc, hpc = fmc_pairs("lpc"), fmc_pairs("hpc")
+    fmc = {"type": "fmc", "direction": "input"}
+    if vadj == 3.3:
+        cards = [{"type": "nist_qc2", "connector": "hpc", "edge_counter": True}, {"type": "nist_clock"},
+                 fmc | {"connector": "lpc", "io_standard": "LVCMOS33", "pins": ["LA32_P", "LA32_N"]}]  # fmt: skip
+    else:
+        ends = [f"{pair}_{end}" for end in "NP" for pair in hpc[::2]]
+        cards = [fmc | {"connector": "lpc", "io_standard": "LVDS_25", "pins": lpc},
+                 fmc | {"connector": "hpc", "direction": "output", "io_standard": "LVDS_25", "pins": hpc[1::2]},
+                 fmc | {"connector": "hpc", "pins": ends}]  # fmt: skip
+    sma = {"type": "user_sma", "direction_p": "output", "direction_n": "input", "edge_counter": True}
+    return {"target": "kc705", "variant": "full", "base": "standalone", "peripherals": [*cards, sma]}
+
+
 def platform(description: Description) -> Platform:
-    made = kasli_platform(description.hw_rev) if description.target == "kasli" else kc705_platform()
+    kasli_board = description.target == "kasli"
+    made = kasli_platform(description.hw_rev) if kasli_board else kc705_platform(description.vadj)
     made.add_extension(eem_io(description))
     return made
 
@@ -58,6 +76,7 @@ def of_migen(description: Description) -> Any:
 
 # v1.1 has the connectors of v1.0.
 MADE = {f"full-{hw_rev}": partial(full_kasli, hw_rev) for hw_rev in ("v1.0", "v2.0")} | {"counting": counting_kasli}
+MADE |= {f"full-kc705-{vadj}V": partial(full_kc705, vadj) for vadj in (2.5, 3.3)}
 
 
 @pytest.fixture(params=[*FILES, *MADE], ids=[*(path.stem for path in FILES), *MADE])
@@ -102,17 +121,31 @@ def test_every_pad_of_a_channel_has_the_pins_of_its_card_and_a_standard(file: Pa
         [standard] = others
         found[name, number, sub] = (pins, standard.name)
     expected, manager = {}, of_migen(description).constraint_manager
-    for pads in (channel.pads for channel in description.channels):
+    for pads in dict.fromkeys(channel.pads for channel in description.channels):
         if pads.signal.startswith("eem"):
             pins = manager.connector_manager.connector_table[pads.signal]
             for pin in "pn":
                 pair = f"d{pads.index}" if pads.index else "d0_cc"
                 expected[pads.signal, pads.index, pin] = ([pins[f"{pair}_{pin}"]], "LVDS_25")
+        elif pads.signal[:4] in ("lpc_", "hpc_"):
+            pins = manager.connector_manager.connector_table[pads.signal[:3].upper()]
+            name = pads.signal[4:].upper()
+            ends = {"p": f"{name}_P", "n": f"{name}_N"} if pads.standard == "LVDS_25" else {None: name}
+            expected |= {(pads.signal, 0, end): ([pins[pin]], pads.standard) for end, pin in ends.items()}
         else:
             signal = manager.request(pads.signal, pads.index)
             [(pins, standards)] = [entry[1:3] for entry in manager.get_sig_constraints() if entry[0] is signal]
-            expected[pads.signal, pads.index, None] = (pins, standards[0].name)
+            at_vadj = pads.signal.startswith("user_sma") and description.vadj == 3.3
+            expected[pads.signal, pads.index, None] = (pins, "LVCMOS33" if at_vadj else standards[0].name)
     assert found == expected
+
+
+@pytest.mark.parametrize("connector", ["lpc", "hpc"])
+def test_the_pins_that_a_description_may_name_are_all_that_the_connector_has(connector: str) -> None:
+    """Without those of transceivers, and what says that a card is there."""
+    there = kc705.Platform().constraint_manager.connector_manager.connector_table[connector.upper()]
+    lines = {name for name in there if name.startswith(("LA", "HA", "HB", "CLK"))}
+    assert {f"{pair}_{end}" for pair in fmc_pairs(connector) for end in "PN"} == lines
 
 
 def test_cards_take_their_connectors_channels_in_the_order_of_the_description() -> None:

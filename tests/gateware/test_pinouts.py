@@ -82,6 +82,31 @@ def test_commands_and_settings_of_the_bitstream_are_taken_over(name: str) -> Non
         assert command in ours.toolchain.bitstream_commands
 
 
+# Pins in the banks of the KC705's FMC connectors, by Xilinx's table of the XC7K325T-FFG900; without the connectors'.
+OTHERS_AT_VADJ = """
+    Y20 Y23 Y24 Y21 AA21 AB22 AB23 AA22 AA23 AC20 AC21 AG24 AH24 AE20
+    Y25 Y26 AA26 W27 W28 Y28 AA28 W29 Y29 AA27 AB28 AA25 AB25 AE26
+    F23 B23 A23 E23 D23 F25 E25 E24 D24 F26 E26 G23 G24 G25
+    G19 K18 J18 H20 G20 J17 H17 J19 H19 L17 L18 K19 K20 E18
+    G12 F16"""
+
+
+def test_with_another_supply_of_the_fmc_connectors_just_the_pins_in_their_banks_have_other_standards() -> None:
+    """Two voltages in a bank, and Vivado would make no bitstream."""
+    before, after = resources(kc705_platform(2.5)), resources(kc705_platform(3.3))
+    moved = {"IOSTANDARD LVCMOS25": "IOSTANDARD LVCMOS33", "IOSTANDARD LVDS_25": "IOSTANDARD TMDS_33"}
+    at_vadj, found = set(OTHERS_AT_VADJ.split()), set()
+    for resource, of_fields in before.items():
+        for field, (pins, others) in of_fields.items():
+            there = at_vadj.intersection(pins)
+            assert len(there) in (0, len(pins)), f"{resource} {field} has pins at two voltages"
+            found |= there
+            expected = {moved[one] if there and one in moved else one for one in others}
+            assert after[resource][field] == (pins, expected), (resource, field)
+    # The rest is at no resource: four of the XADC's header, and one that goes nowhere.
+    assert at_vadj - found == {"AA25", "AB25", "AA27", "AB28", "F23"}
+
+
 def test_a_moved_pin_another_standard_and_a_lost_field_would_be_noticed() -> None:
     given = [migen.Subsignal("rx", migen.Pins("M17")), migen.Subsignal("tx", migen.Pins("T16")),
              migen.IOStandard("LVCMOS25")]

@@ -29,6 +29,8 @@ from corelog_gateware.rtio.phy.ttl_serdes import PAD_LATENCY
 LAG = COARSE * PAD_LATENCY
 # Boards, an input/output channel and an output of each: differential on Kasli, single-ended on KC705.
 BOARDS = {"kasli": (3, 7), "kc705": (0, 1)}
+# Of each, an input and its counter.
+COUNTERS = {"kasli": (2, 10), "kc705": (0, 2)}
 EVENTS_MAX = 60  # what a channel's FIFO holds until it is read, and less than a lane
 
 
@@ -200,11 +202,12 @@ def test_random_pads_and_commands_follow_the_model(board: str) -> None:
     assert sum(map(len, expected)) > 100
 
 
-def test_a_counter_counts_the_edges_of_its_pad_in_gates_of_any_fine_time() -> None:
+@pytest.mark.parametrize("board", COUNTERS)
+def test_a_counter_counts_the_edges_of_its_pad_in_gates_of_any_fine_time(board: str) -> None:
     seed = random.getrandbits(32)
     print(f"seed {seed}")
     rng = random.Random(seed)
-    pad, counter = 2, 10  # channels 8 to 11 of the Kasli count for inputs 0 to 3
+    pad, counter = COUNTERS[board]
     cases = []
     for n in range(40):
         density, level = rng.choice((2, 10, 40)), rng.randrange(2)
@@ -219,7 +222,7 @@ def test_a_counter_counts_the_edges_of_its_pad_in_gates_of_any_fine_time() -> No
         [*submit(counter, commands), *drive(pad, levels), *read(counter, len(events), 700)]
         for (commands, levels), events in zip(cases, expected, strict=True)
     ]
-    for result, events in zip(played("kasli", scripts), expected, strict=True):
+    for result, events in zip(played(board, scripts), expected, strict=True):
         assert result.events[counter] == events
         assert result.no_events == [1]
     assert max(count for events in expected for _, count in events) > 20

@@ -22,7 +22,8 @@ from typing import Any
 from migen import Instance, Module, Record, Signal
 from rtio_bench import CRI_DRIVEN
 
-from corelog.boards.description import Description, Pads, parse
+from corelog.boards.description import Description, parse
+from corelog.boards.peripherals import Pads
 from corelog_gateware.eem import eem_phys
 from corelog_gateware.rtio import Channel, RTIOCore
 from support import verilated
@@ -38,7 +39,7 @@ KASLI = {
 }  # fmt: skip
 KC705 = {
     "target": "kc705", "variant": "test", "base": "standalone",
-    "peripherals": [{"type": "user_sma", "direction_p": "input", "direction_n": "output"}],
+    "peripherals": [{"type": "user_sma", "direction_p": "input", "direction_n": "output", "edge_counter": True}],
 }  # fmt: skip
 
 

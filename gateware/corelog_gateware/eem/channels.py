@@ -9,7 +9,8 @@ from typing import Any
 from litex.build.generic_platform import IOStandard, Pins, Subsignal
 from migen import Module
 
-from corelog.boards.description import Description, Pads
+from corelog.boards.description import Description
+from corelog.boards.peripherals import Pads
 
 from ..rtio.phy import ttl, ttl_serdes
 
@@ -21,10 +22,13 @@ _EEM_STANDARD = "LVDS_25"
 
 
 def eem_io(description: Description) -> list[tuple[Any, ...]]:
-    """Pads of the channels at EEM connectors, for `platform.add_extension`: (`eem5`, 3) is pair 3 of connector eem5,
-    with `p` and `n`. The platform must have the connectors, with the pin names of Migen's Kasli."""
+    """Pads of the channels at connectors, for `platform.add_extension`: (`eem5`, 3) is pair 3 of connector eem5, with
+    `p` and `n`; (`lpc_la02_p`, 0) is a pin of an FMC connector, and (`lpc_la02`, 0) a pair of it.
+
+    The platform must have the connectors, with the pin names of Migen's boards."""
     places = dict.fromkeys(channel.pads for channel in description.channels)
-    return [_pair(pads) for pads in places if pads.signal.startswith("eem")]
+    eem = [_eem_pair(pads) for pads in places if pads.signal.startswith("eem")]
+    return eem + [_fmc_pins(pads) for pads in places if pads.standard]
 
 
 def eem_phys(platform: Any, description: Description) -> list[tuple[str, Module]]:
@@ -44,13 +48,18 @@ def eem_phys(platform: Any, description: Description) -> list[tuple[str, Module]
     return found
 
 
-def _pair(pads: Pads) -> tuple[Any, ...]:
+def _eem_pair(pads: Pads) -> tuple[Any, ...]:
     # Pair 0 is on clock-capable pins, and is named for it.
-    pair = f"{pads.signal}:d{pads.index}{'' if pads.index else '_cc'}"
-    return (
-        pads.signal,
-        pads.index,
-        Subsignal("p", Pins(f"{pair}_p")),
-        Subsignal("n", Pins(f"{pair}_n")),
-        IOStandard(_EEM_STANDARD),
-    )
+    return _pair(pads, f"{pads.signal}:d{pads.index}{'' if pads.index else '_cc'}", "pn", _EEM_STANDARD)
+
+
+def _fmc_pins(pads: Pads) -> tuple[Any, ...]:
+    connector, _, name = pads.signal.upper().partition("_")
+    if pads.standard == "LVDS_25":
+        return _pair(pads, f"{connector}:{name}", "PN", pads.standard)
+    return (pads.signal, pads.index, Pins(f"{connector}:{name}"), IOStandard(pads.standard))
+
+
+def _pair(pads: Pads, pins: str, ends: str, standard: str) -> tuple[Any, ...]:
+    p, n = (Subsignal(name, Pins(f"{pins}_{end}")) for name, end in zip("pn", ends, strict=True))
+    return (pads.signal, pads.index, p, n, IOStandard(standard))

@@ -29,7 +29,7 @@ LEDS = 8
 def make(description: Description, ident: str) -> Any:
     """Links: the SFP cage (a satellite's uplink) and the SMA connectors of a transceiver."""
     alone, satellite = description.base == "standalone", description.base == "satellite"
-    platform = kc705_platform()
+    platform = kc705_platform(description.vadj)
     platform.add_extension(eem_io(description))
     crg = KC705CRG(platform, transceivers=not alone)
     reset_button = Signal()

@@ -12,7 +12,14 @@ KASLI_CARDS = [
     {"type": "dio", "ports": [0], "bank_direction_low": "input", "bank_direction_high": "output"},
     {"type": "dio", "ports": [1], "bank_direction_low": "output", "bank_direction_high": "output"},
 ]
-KC705_CARDS = [{"type": "user_sma", "direction_p": "input", "direction_n": "output"}]
+# All but one SMA connector drive nothing until an experiment says so: any card may be at the LPC.
+KC705_CARDS = [
+    {"type": "user_sma", "direction_p": "input", "direction_n": "output", "edge_counter": True},
+    {
+        "type": "fmc", "connector": "lpc", "direction": "input",
+        "pins": [f"LA{n:02}_{pin}" for n in range(2, 6) for pin in "PN"],
+    },
+]  # fmt: skip
 
 
 class TargetError(Exception):
@@ -20,7 +27,8 @@ class TargetError(Exception):
 
 
 def builtin(target: str) -> dict[str, Description]:
-    """A system of every revision and role, by name, with two TTL cards (Kasli) or the SMA connectors (KC705)."""
+    """A system of every revision and role, by name, with two TTL cards (Kasli), or the SMA connectors and eight
+    lines of the LPC (KC705)."""
     found = {}
     for hw_rev in KASLI_REVISIONS if target == "kasli" else ("",):
         for base in BASES:

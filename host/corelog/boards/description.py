@@ -9,7 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from corelog.boards import schema
+from corelog.boards import peripherals, schema
+from corelog.boards.peripherals import Pads, PeripheralError
 
 SCHEMA: schema.Schema = json.loads(Path(__file__).with_name("schema.json").read_text())
 
@@ -25,17 +26,6 @@ LEDS = {"kasli": {"v1.0": 1, "v1.1": 2, "v2.0": 2}, "kc705": {"": 2}}
 
 class DescriptionError(Exception):
     """A description is wrong; `str()` is one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pads:
-    """Where a channel is: a signal of the board (`eem5`, `user_led`, `user_sma_gpio_p`) and which of its lines.
-
-    Of an EEM connector it is the number of the differential pair, of LEDs that of the LED.
-    """
-
-    signal: str
-    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +57,12 @@ class Description:
     def cpu_target(self) -> str:
         """The CPU, in the words of ARTIQ's compiler."""
         return "rv32ima" if self.target == "kasli" and self.hw_rev in ("v1.0", "v1.1") else "rv32g"
+
+    @property
+    def vadj(self) -> float:
+        """V, supply of a KC705's FMC connectors and of what shares their banks; 2.5 on a new board."""
+        return max((peripherals.VADJ[channel.pads.standard] for channel in self.channels if channel.pads.standard),
+                   default=2.5)  # fmt: skip
 
     def __str__(self) -> str:
         return f"{' '.join(filter(None, (self.target, self.hw_rev)))}, {self.base}, variant {self.variant}"
@@ -131,26 +127,27 @@ def _base(given: dict[str, Any]) -> str:
     return str(roles.pop())
 
 
-def _channels(target: str, leds: int, peripherals: list[dict[str, Any]]) -> tuple[Channel, ...]:
+def _channels(target: str, leds: int, given: list[dict[str, Any]]) -> tuple[Channel, ...]:
     """In the order of the peripherals, then the LEDs: the gateware numbers them in this order."""
-    kinds = {"input": "inout", "output": "output"}
     found: list[tuple[str, Pads]] = []
     users: dict[str, int] = {}
-    for n, peripheral in enumerate(peripherals):
-        if (peripheral["type"] == "dio") != (target == "kasli"):
-            raise DescriptionError(f"peripherals[{n}]: a {target} has no connector for {peripheral['type']}")
-        if peripheral["type"] == "dio":
-            signal = f"eem{peripheral['ports'][0]}"
-            banks = [peripheral["bank_direction_low"]] * 4 + [peripheral["bank_direction_high"]] * 4
-            found += [(kinds[direction], Pads(signal, i)) for i, direction in enumerate(banks)]
-            if peripheral.get("edge_counter", False):
-                found += [("counter", Pads(signal, i)) for i, direction in enumerate(banks) if direction == "input"]
-        else:
-            signal = "user_sma"
-            found += [(kinds[peripheral[f"direction_{pin}"]], Pads(f"user_sma_gpio_{pin}", 0)) for pin in "pn"]
-        if signal in users:
-            raise DescriptionError(f"peripherals[{n}] is at {signal}, as peripherals[{users[signal]}] is")
-        users[signal] = n
+    voltages: dict[float, int] = {}
+    for n, peripheral in enumerate(given):
+        try:
+            card = peripherals.card(target, peripheral)
+        except PeripheralError as exc:
+            raise DescriptionError(f"peripherals[{n}]{exc}") from None
+        for place in card.places:
+            if place in users:
+                raise DescriptionError(f"peripherals[{n}] is at {place}, as peripherals[{users[place]}] is")
+            users[place] = n
+        for _, pads in card.channels:
+            if pads.standard:
+                voltages.setdefault(peripherals.VADJ[pads.standard], n)
+        found += card.channels
+    if len(voltages) > 1:
+        needs = " and ".join(f"peripherals[{n}] needs VADJ at {voltage} V" for voltage, n in voltages.items())
+        raise DescriptionError(f"{needs}, but the FMC connectors have one supply: change io_standard of one")
     found += [("led", Pads("user_led", i)) for i in range(leds)]
     named = zip(names(found, new_numbers()), found, strict=True)
     return tuple(Channel(number, name, *where) for number, (name, where) in enumerate(named))

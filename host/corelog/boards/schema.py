@@ -108,6 +108,12 @@ def _pattern(wanted: str, value: Any, path: str) -> Iterator[str]:
         yield f"is {_show(value)}, which does not match {wanted}"
 
 
+def _unique(wanted: bool, value: Any, path: str) -> Iterator[str]:
+    texts = [json.dumps(item, sort_keys=True) for item in value]
+    if wanted and (twice := next((text for n, text in enumerate(texts) if text in texts[:n]), None)) is not None:
+        yield f"has {twice} twice"
+
+
 def _limit(least: bool, of_length: bool, wanted: int, value: Any) -> Iterator[str]:
     number = len(value) if of_length else value
     if number < wanted if least else number > wanted:
@@ -122,6 +128,7 @@ _CHECKS = {
     "items": _items,
     "oneOf": _one_of,
     "pattern": _pattern,
+    "uniqueItems": _unique,
     "minimum": lambda wanted, value, path: _limit(True, False, wanted, value),
     "maximum": lambda wanted, value, path: _limit(False, False, wanted, value),
     "minItems": lambda wanted, value, path: _limit(True, True, wanted, value),

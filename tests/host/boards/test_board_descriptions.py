@@ -12,7 +12,8 @@ import pytest
 
 from corelog import device_db
 from corelog.boards.database import database
-from corelog.boards.description import SCHEMA, Channel, Description, DescriptionError, Pads, load, parse
+from corelog.boards.description import SCHEMA, Channel, Description, DescriptionError, load, parse
+from corelog.boards.peripherals import Pads
 from corelog.boards.schema import problems
 from corelog.coredevice.device_map import channel_names
 from corelog.frontend.ddb_template import main
@@ -21,11 +22,17 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "boards"
 FILES = sorted(EXAMPLES.glob("*.json"))
 DIO = {"type": "dio", "ports": [0], "bank_direction_low": "input", "bank_direction_high": "output"}
 SMA = {"type": "user_sma", "direction_p": "input", "direction_n": "output"}
+FMC = {"type": "fmc", "connector": "lpc", "direction": "output", "pins": ["LA02_P", "LA00_CC_N"]}
+QC2 = {"type": "nist_qc2", "connector": "lpc"}
 KASLI = {"target": "kasli", "variant": "lab", "hw_rev": "v2.0", "base": "standalone", "peripherals": [DIO]}
 
 
 def board(**changes: Any) -> Description:
     return parse(json.dumps({k: v for k, v in (KASLI | changes).items() if v is not None}))
+
+
+def kc705(*peripherals: dict[str, Any]) -> Description:
+    return board(target="kc705", hw_rev=None, base="master", peripherals=peripherals)
 
 
 def loaded(text: str, folder: Path) -> device_db.DeviceDB:
@@ -77,9 +84,76 @@ def test_database_has_counters_under_the_names_of_their_inputs_on_every_board(tm
 
 
 def test_channels_of_a_kc705() -> None:
-    assert board(target="kc705", hw_rev=None, base="master", peripherals=[SMA]).channels == (
+    assert kc705(SMA).channels == (
         Channel(0, "ttl0", "inout", Pads("user_sma_gpio_p", 0)),
         Channel(1, "ttl1", "output", Pads("user_sma_gpio_n", 0)))
+    assert kc705(SMA | {"edge_counter": True}, FMC).channels[2:] == (
+        Channel(2, "ttl0_counter", "counter", Pads("user_sma_gpio_p", 0)),
+        Channel(3, "ttl2", "output", Pads("lpc_la02_p", 0, "LVCMOS25")),
+        Channel(4, "ttl3", "output", Pads("lpc_la00_cc_n", 0, "LVCMOS25")))
+
+
+def test_pins_and_pairs_of_fmc_connectors_are_channels_in_the_order_of_their_list() -> None:
+    inputs = {"connector": "hpc", "direction": "input", "edge_counter": True}
+    pins = FMC | inputs | {"pins": ["HA01_CC_N", "LA33_P"]}
+    pairs = FMC | {"io_standard": "LVDS_25", "pins": ["LA01_CC", "LA02", "CLK1_M2C"]}
+    found = kc705(pins, pairs)
+    assert [(channel.name, channel.kind, channel.pads) for channel in found.channels] == [
+        ("ttl0", "inout", Pads("hpc_ha01_cc_n", 0, "LVCMOS25")), ("ttl1", "inout", Pads("hpc_la33_p", 0, "LVCMOS25")),
+        ("ttl0_counter", "counter", Pads("hpc_ha01_cc_n", 0, "LVCMOS25")),
+        ("ttl1_counter", "counter", Pads("hpc_la33_p", 0, "LVCMOS25")),
+        *((f"ttl{2 + n}", "output", Pads(f"lpc_{pair}", 0, "LVDS_25"))
+          for n, pair in enumerate(("la01_cc", "la02", "clk1_m2c")))]  # fmt: skip
+    assert found.vadj == 2.5
+
+
+def test_boards_of_nist_have_their_lines_in_the_order_of_artiq_and_need_3_3_v() -> None:
+    clock = kc705({"type": "nist_clock"})
+    assert [channel.kind for channel in clock.channels] == ["output", "output", "output", "inout"] * 4 + ["inout"] * 2
+    assert [clock.channels[n].pads.signal for n in (0, 3, 15, 16, 17)] == [
+        "lpc_la00_cc_n", "lpc_la02_n", "lpc_la10_n", "lpc_clk0_m2c_p", "lpc_clk0_m2c_n"]  # fmt: skip
+    both = kc705(QC2, QC2 | {"connector": "hpc"})
+    assert {channel.kind for channel in both.channels} == {"inout"}
+    assert [channel.pads.signal for channel in both.channels[::19]] == [
+        "lpc_la00_cc_p", "lpc_la17_cc_n", "hpc_la17_cc_p"]  # fmt: skip
+    assert len({channel.pads for channel in both.channels}) == 40
+    for found in (clock, both):
+        assert found.vadj == 3.3
+        assert {channel.pads.standard for channel in found.channels} == {"LVTTL"}
+    assert (kc705(SMA).vadj, kc705(FMC | {"io_standard": "LVCMOS33"}).vadj) == (2.5, 3.3)
+
+
+@pytest.mark.parametrize(("peripherals", "text"), [
+    ([FMC | {"connector": "LPC"}], 'peripherals[0].connector is "LPC", it must be "lpc" or "hpc"'),
+    ([FMC | {"pins": []}], "peripherals[0].pins has 0 elements, it must be 1 at least"),
+    ([FMC | {"pins": ["LA02_P", "LA03_P", "LA02_P"]}], 'peripherals[0].pins has "LA02_P" twice'),
+    ([FMC | {"pins": ["LA02_P", "LA00_P"]}],
+     "peripherals[0].pins[1] is 'LA00_P', which is no pin of connector lpc; is LA00_CC_P meant?"),
+    ([FMC | {"pins": ["la02_p"]}], "which is no pin of connector lpc; is LA02_P meant?"),
+    ([FMC | {"pins": ["LA34_P"]}], "is 'LA34_P', which is no pin of connector lpc: there are LA00_CC_P to CLK1_M2C_N"),
+    ([FMC | {"pins": ["HA02_P"]}], "is 'HA02_P', which is no pin of connector lpc"),
+    ([FMC | {"pins": [""]}], "is '', which is no pin"),
+    ([FMC | {"io_standard": "LVDS_25"}],
+     "pins[0] is 'LA02_P', which is no pair, as LVDS_25 needs, of connector lpc; is LA02 meant?"),
+    ([FMC | {"pins": ["LA02"]}], "pins[0] is 'LA02', which is no pin of connector lpc; is LA02_P meant?"),
+    ([FMC | {"io_standard": "LVCMOS18"}], 'io_standard is "LVCMOS18", it must be "LVCMOS25" or'),
+    ([FMC, FMC | {"pins": ["LA03_P", "LA02_P"]}], "peripherals[1] is at lpc LA02_P, as peripherals[0] is"),
+    ([FMC, FMC | {"pins": ["LA02"], "io_standard": "LVDS_25"}], "peripherals[1] is at lpc LA02_P, as peripherals[0]"),
+    ([QC2, SMA, {"type": "nist_clock"}], "peripherals[2] is at lpc LA00_CC_N, as peripherals[0] is"),
+    ([QC2, QC2], "peripherals[1] is at lpc LA00_CC_P, as peripherals[0] is"), ([SMA, SMA], "is at user_sma"),
+    ([QC2, SMA, FMC | {"connector": "hpc"}],
+     "peripherals[0] needs VADJ at 3.3 V and peripherals[2] needs VADJ at 2.5 V, but the FMC connectors have one")])
+def test_what_cannot_be_at_fmc_connectors_is_named(peripherals: list[dict[str, Any]], text: str) -> None:
+    with pytest.raises(DescriptionError) as error:
+        kc705(*peripherals)
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_kasli_has_no_fmc_connector() -> None:
+    for card in (FMC, QC2, {"type": "nist_clock"}):
+        with pytest.raises(DescriptionError, match="a kasli has no connector for"):
+            board(peripherals=[card])
 
 
 def test_newer_name_of_the_role_is_understood() -> None:
@@ -131,7 +205,8 @@ def test_cards_of_artiq_without_gateware_here_are_refused_in_one_line_and_never_
     with pytest.raises(DescriptionError) as error:
         board(peripherals=[DIO, {"type": card, "ports": [1]}, DIO | {"ports": [2]}])
     assert str(error.value) == (
-        f'peripherals[1].type is "{card}", which has no gateware here: there is "dio" or "user_sma"')
+        f'peripherals[1].type is "{card}", which has no gateware here: '
+        'there is "dio" or "user_sma" or "fmc" or "nist_clock" or "nist_qc2"')
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
