@@ -1,3 +1,8 @@
+# Written without a nixpkgs at hand. Nix 2.8 has evaluated every output to its derivation with a stand-in for nixpkgs
+# that has only the names used here and refuses any other argument. Each of these names, and what its function takes,
+# was looked up in nixpkgs' sources, the hashes are those of the downloaded files, and the steps of gateware, bootloader
+# and firmware were done by hand. Nothing here was ever built by Nix, and there is no flake.lock: the first
+# `nix flake lock` makes it.
 {
   description = "Corelog: the core device speaks. Gateware, firmware and host programs, compatible with ARTIQ";
 
@@ -28,6 +33,33 @@
         extensions = [ "rust-src" "clippy" "rustfmt" ];
       };
 
+      # For the bootloader. pkgsCross.riscv32-embedded has one libgcc only, for an ABI with floating-point registers.
+      riscv = import nixpkgs {
+        inherit system;
+        crossSystem = {
+          config = "riscv32-none-elf";
+          libc = "newlib";
+          gcc = { arch = "rv32imac"; abi = "ilp32"; };
+        };
+      };
+      # Programs only: its setup hook would make it the CC and CXX of builds that need the machine's own.
+      riscvGcc = pkgs.buildEnv {
+        name = "riscv-gcc";
+        paths = [ riscv.buildPackages.gcc riscv.buildPackages.gcc.bintools ];
+        pathsToLink = [ "/bin" ];
+      };
+
+      # In a copy of the sources, with the crates of Cargo.lock: no build has a network.
+      inSources = attrs: pkgs.stdenv.mkDerivation ({
+        src = self;
+        cargoRoot = "firmware";
+        cargoDeps = pkgs.rustPlatform.importCargoLock { lockFile = ./firmware/Cargo.lock; };
+        CARGO_NET_OFFLINE = "true";
+        dontFixup = true;
+      } // attrs // {
+        nativeBuildInputs = [ rust python pkgs.rustPlatform.cargoSetupHook ] ++ attrs.nativeBuildInputs or [ ];
+      });
+
       # Same versions as requirements.lock.
       wheel = { pname, version, hash, dependencies ? [ ] }: py.buildPythonPackage {
         inherit pname version dependencies;
@@ -57,7 +89,7 @@
         pname = "liteeth";
         version = "2024.12";
         hash = "sha256-Cj/PgqA1zhbzsy8QK23D+s1b/gg5bmfKsVpNKJ12KnA=";
-        dependencies = [ litex py.pyyaml ];
+        dependencies = [ litex liteiclink py.pyyaml ];
       };
       litedram = wheel {
         pname = "litedram";
@@ -69,7 +101,7 @@
         pname = "litespi";
         version = "2024.12";
         hash = "sha256-RZTaIzO0tHb5KZbuzIk9d6ZqWcEHp1nvHykqG7RPZpU=";
-        dependencies = [ litex ];
+        dependencies = [ litex py.pyyaml ];
       };
       # There is no wheel of it.
       liteiclink = py.buildPythonPackage rec {
@@ -81,7 +113,7 @@
           hash = "sha256-TkMVM5syNAVVpkaBjfNh4Bpq3cRYh+lbZ5a+p1zGYtQ=";
         };
         build-system = [ py.setuptools ];
-        dependencies = [ litex ];
+        dependencies = [ litex py.pyyaml ];
         doCheck = false;
       };
       picolibc = wheel {
@@ -142,27 +174,21 @@
         python -m corelog_gateware.targets.${target} --variant ${name} --build-dir $out
       '';
       bootloaderOf = variant: pkgs.runCommand "corelog-bootloader-${variant.name}"
-        { nativeBuildInputs = [ python pkgs.pkgsCross.riscv32-embedded.buildPackages.gcc ]; } ''
+        { nativeBuildInputs = [ python riscvGcc ]; } ''
         cp -r ${gatewareOf variant} $out && chmod -R +w $out
         python -m corelog_gateware.bootloader $out
       '';
       firmwareOf = { base, name, ... }@variant:
         let program = if base == "satellite" then "satman" else "runtime";
-        in pkgs.stdenv.mkDerivation {
+        in inSources {
           pname = "corelog-firmware-${name}";
           inherit version;
-          src = self;
-          cargoRoot = "firmware";
-          cargoDeps = pkgs.rustPlatform.importCargoLock { lockFile = ./firmware/Cargo.lock; };
-          nativeBuildInputs = [ rust python pkgs.rustPlatform.cargoSetupHook ];
-          CARGO_NET_OFFLINE = "true";
           buildPhase = ''
             ${useSources}
             cp -r ${gatewareOf variant} board && chmod -R +w board
             python -m corelog_gateware.firmware board
           '';
           installPhase = "install -D -t $out board/software/${program}/${program}.fbi";
-          dontFixup = true;
         };
       # Vivado is not in Nix: it is used where it was installed, in an environment such as it expects.
       vivadoEnvironment = pkgs.buildFHSEnv {
@@ -195,13 +221,16 @@
         (variant: lib.nameValuePair (prefix + builtins.replaceStrings [ "." ] [ "_" ] variant.name) (make variant))
         variants);
 
-      check = name: inputs: script: pkgs.runCommand "corelog-${name}" { nativeBuildInputs = [ python ] ++ inputs; } ''
-        cp -r ${self} source && chmod -R +w source && cd source
-        ${useSources}
-        export HOME=$TMPDIR
-        ${script}
-        touch $out
-      '';
+      check = name: inputs: script: inSources {
+        name = "corelog-${name}";
+        nativeBuildInputs = inputs;
+        buildPhase = ''
+          ${useSources}
+          export HOME=$TMPDIR
+          ${script}
+        '';
+        installPhase = "touch $out";
+      };
     in
     {
       # nix build .#gateware-kasli-v2_0-standalone .#firmware-kasli-v2_0-standalone .#bootloader-kasli-v2_0-standalone
@@ -221,25 +250,19 @@
 
       devShells.${system}.default = pkgs.mkShell {
         name = "corelog";
-        packages = [ python rust pkgs.pkgsCross.riscv32-embedded.buildPackages.gcc vivadoEnvironment ]
+        packages = [ python rust riscvGcc vivadoEnvironment ]
           ++ (with pkgs; [ gnumake libslirp lld mypy openocd openssl pkg-config ruff verilator yosys ]);
         shellHook = useSources;
       };
 
       checks.${system} = each "gateware-" gatewareOf // each "firmware-" firmwareOf // {
         host = check "host-tests" [ pkgs.git pkgs.openssl ] "pytest -q tests/host -p no:cacheprovider -m 'not timing'";
-        gateware = check "gateware-tests" [ pkgs.verilator pkgs.gcc ] "pytest -q tests/gateware -p no:cacheprovider";
+        gateware = check "gateware-tests" [ pkgs.libslirp pkgs.verilator riscvGcc ]
+          "pytest -q tests/gateware -p no:cacheprovider";
         lint = check "lint" [ pkgs.ruff ] "ruff check --no-cache .";
-        firmware = pkgs.stdenv.mkDerivation {
-          name = "corelog-firmware-tests";
-          src = self;
-          cargoRoot = "firmware";
-          cargoDeps = pkgs.rustPlatform.importCargoLock { lockFile = ./firmware/Cargo.lock; };
-          nativeBuildInputs = [ rust pkgs.rustPlatform.cargoSetupHook ];
-          # The crates without hardware are the workspace's default members.
-          buildPhase = "cd firmware && cargo test --offline --locked --release && cargo fmt --all --check";
-          installPhase = "touch $out";
-        };
+        # The crates without hardware are the workspace's default members.
+        firmware = check "firmware-tests" [ ]
+          "cd firmware && cargo test --offline --locked --release && cargo fmt --all --check";
       };
     };
 }
