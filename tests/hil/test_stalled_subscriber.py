@@ -12,9 +12,9 @@ from support.readers import CORE, subscribed
 
 pytestmark = [pytest.mark.board, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(1500)]
 
-# More than all buffers between device and reader hold. `make test FULL=1`: as many as it takes of the shortest records,
-# five minutes on two processors.
-COUNT, LENGTH = (100_000, 0) if os.environ.get("FULL") else (20_000, 400)
+# Several times what the ring and all buffers between device and reader hold. `make test FULL=1`: of the shortest
+# records, minutes on two processors.
+COUNT, LENGTH = (100_000, 0) if os.environ.get("FULL") else (4_000, 400)
 WARN_EVERY = COUNT // 100
 
 
@@ -50,7 +50,7 @@ async def test_loss_says_how_many_errors_and_warnings_were_among_the_lost(board:
     async with subscribed(board, From.NOW, origins=CORE) as reader, AsyncMgmt(board, timeout=600.0) as device:
         await reader.wait_until(lambda r: bool(r.boots))
         reader.reading.clear()
-        count = 12_000  # 8 MB: more than all buffers between device and reader hold
+        count = 3_000  # 1.8 MB: several times what the ring and all buffers between device and reader hold
         await device.debug_flood(count, level=Level.WARN, body_length=600)
         reader.reading.set()
         await reader.wait_for_text(f"flood {count}/{count}.", 400.0)

@@ -17,6 +17,7 @@ static constexpr uint32_t NETWORK = 0x0a000200, NETMASK = 0xffffff00;  // 10.0.2
 static constexpr uint32_t HOST = NETWORK | 2, NAME_SERVER = NETWORK | 3, DEFAULT_GUEST = NETWORK | 15;
 static constexpr int64_t PROBE_TIMEOUT_NS = 2'000'000'000;
 static constexpr int BACKLOG = 128;  // libslirp asks for 1, too few for clients that connect together
+static constexpr int SEND_BUFFER = 32 << 10;
 
 static in_addr ip(uint32_t value) { return in_addr{htonl(value)}; }
 
@@ -105,6 +106,8 @@ void Network::forward(in_addr guest) {
         if (getsockname(fd, reinterpret_cast<sockaddr *>(&name), &name_length)) continue;
         if (name.sin_family != AF_INET || name.sin_addr.s_addr != host_.s_addr) continue;
         listen(fd, BACKLOG);
+        // Of what is accepted there too: this host's buffers would hold 4 MB for a client that does not read.
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &SEND_BUFFER, sizeof SEND_BUFFER);
         listeners_.push_back(fd);
     }
 }
