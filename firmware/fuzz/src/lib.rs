@@ -3,6 +3,8 @@
 #[path = "../../testing/choices.rs"]
 mod choices;
 mod configuration;
+#[path = "../../periph/tests/model/hostile.rs"]
+mod hostile;
 #[path = "../../log/tests/model/mod.rs"]
 mod model;
 mod parsers;
@@ -37,6 +39,15 @@ impl Choices for Bytes<'_> {
     fn exhausted(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// A flash image through check and writing. First byte even: the rest is the image. Odd: the rest says how to make one.
+pub fn flash_image(data: &[u8]) {
+    match data.split_first() {
+        Some((kind, rest)) if kind % 2 == 0 => hostile::bytes(rest, corelog_periph::role::Role::CoreDevice),
+        Some((_, rest)) => hostile::made(&mut Bytes(rest)),
+        None => false,
+    };
 }
 
 /// Operations on rings, boot after boot, against the naive model.

@@ -110,3 +110,8 @@ fn relay_takes_damaged_streams_and_its_readers_get_sound_ones() {
     let vectors: Vec<_> = vectors.into_iter().map(|bytes| [vec![0], bytes].concat()).collect();
     run(corelog_fuzz::relay_stream, &vectors, 20_000, 4000);
 }
+
+#[test]
+fn flash_images_are_taken_or_refused_as_the_format_says() {
+    run(corelog_fuzz::flash_image, &[], 2000, 200);
+}
