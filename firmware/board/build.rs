@@ -6,7 +6,7 @@ use std::{env, fs, path::PathBuf, process};
 const RETAINED: u64 = 1 << 20;
 
 /// Parts that not every board has, and a name in csr.rs that tells.
-const PARTS: [(&str, &str); 16] = [
+const PARTS: [(&str, &str); 17] = [
     ("has_kasli", "BOARD_KASLI"),
     ("has_kc705", "BOARD_KC705"),
     ("has_store", "STORAGE_ADDRESS_ADDR"),
@@ -17,6 +17,7 @@ const PARTS: [(&str, &str); 16] = [
     ("has_si5324_reset", "SI5324_RST_N_OUT_ADDR"),
     ("has_reload", "ICAP_RELOAD_ADDR"),
     ("has_error_led", "ERROR_LED_OUT_ADDR"),
+    ("has_sfp_up", "SFP_UP_IN_ADDR"),
     ("has_ethernet", "ETHMAC_INTERRUPT"),
     ("has_rtio_cpu", "RTIO_TARGET_ADDR"),
     ("has_ports", "DRTIO_N_RX_UP_ADDR"),

@@ -29,6 +29,7 @@ pub mod memory;
 pub mod recovered_clock;
 mod register;
 pub mod rtio;
+pub mod sfp;
 mod startup;
 pub mod storage;
 pub mod tasks;

@@ -10,13 +10,14 @@ use corelog_board::identity::{self, ResetCause};
 use corelog_board::kind::{Kind, KIND};
 use corelog_board::{flash, i2c, recovered_clock};
 use corelog_config::rtio_clock::{rtio_clock, RtioClock};
+use corelog_periph::cages::Pair;
 use corelog_periph::eeprom::eui48;
-use corelog_periph::expander::Expander;
 use corelog_periph::i2c::{Bus, Switch};
 use corelog_periph::si5324::{self, Input, Plan};
 use critical_section::Mutex;
 use embassy_time::{Duration, Instant, Timer};
 
+use crate::cages::Cages;
 use crate::record::{error, info, warn};
 use crate::{config, uart};
 
@@ -26,7 +27,7 @@ struct Chips {
     way: &'static [Switch],
     /// A 24AA02E48.
     eeprom: Option<u8>,
-    /// Expanders, each with two addresses, one for each chip that it can be.
+    /// Expanders of SFP cages, each with two addresses, one for each chip that it can be.
     expanders: &'static [(u8, u8)],
     /// Where the Si5324 has the external clock.
     external: Input,
@@ -51,11 +52,6 @@ const CHIPS: Option<Chips> = match KIND {
 /// Whether there are chips to set up.
 pub const PRESENT: bool = CHIPS.is_some();
 
-/// Pins of Kasli's expanders, on each of their ports, which is one for each SFP cage: its LED, and what switches its
-/// transmitter off.
-const LED: u8 = 1 << 6;
-const TX_DISABLE: u8 = 1 << 1;
-
 /// How often the synthesiser is asked whether it has locked.
 const ASK: Duration = Duration::from_millis(20);
 /// Longest time between the wish for another system clock and the reset that follows.
@@ -69,8 +65,9 @@ pub fn mac() -> Option<[u8; 6]> {
 }
 
 /// Sets the chips up. If the system clock can be switched it is, and this never ends: the board starts anew.
-pub async fn set_up() {
-    let Some(chips) = CHIPS else { return };
+pub async fn set_up() -> Cages {
+    let mut cages = [None, None];
+    let Some(chips) = CHIPS else { return cages };
     let mut bus = i2c::bus();
     if let Err(error) = bus.connect(chips.way) {
         error!("I2C: {}", Trouble::from(error));
@@ -81,16 +78,15 @@ pub async fn set_up() {
             Err(error) => warn!("no MAC address from the EEPROM: {}", Trouble::from(error)),
         }
     }
-    for (number, &(mcp23017, pca9539)) in chips.expanders.iter().enumerate() {
-        let lit = Expander::find(&mut bus, mcp23017, pca9539)
-            .and_then(|expander| expander.set(&mut bus, [LED | TX_DISABLE; 2], [0; 2]));
-        if let Err(error) = lit {
-            error!(
+    for (number, (pair, &(mcp23017, pca9539))) in cages.iter_mut().zip(chips.expanders).enumerate() {
+        match Pair::set_up(&mut bus, mcp23017, pca9539) {
+            Ok(found) => *pair = Some(found),
+            Err(error) => error!(
                 "transmitters of SFP cages {} and {} may be off: {}",
                 2 * number,
                 2 * number + 1,
                 Trouble::from(error)
-            );
+            ),
         }
     }
     match flash::flash().identify() {
@@ -101,6 +97,7 @@ pub async fn set_up() {
         identity::set_error_led(true);
         error!("the system runs from the oscillator, without the clean clock: {trouble}");
     }
+    cages
 }
 
 /// Why there is no clean clock.

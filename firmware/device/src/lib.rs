@@ -8,6 +8,7 @@
 
 pub mod aux;
 pub mod bench;
+mod cages;
 pub mod chips;
 pub mod config;
 pub mod debug;

@@ -6,7 +6,7 @@ use embassy_executor::Spawner;
 
 use crate::program::{FIRMWARE, NAME, TITLE};
 use crate::record::{info, warn};
-use crate::{chips, config, expect_task, flash, irq, logger, rtio, uart};
+use crate::{cages, chips, config, expect_task, flash, irq, logger, rtio, uart};
 
 /// A firmware that does not come round for this long is started anew.
 const WATCHDOG_SECONDS: u32 = 10;
@@ -35,7 +35,11 @@ pub fn run(lines: &[u32], services: fn(Spawner)) -> ! {
 /// What has to be done before the services can start, and takes its time.
 #[embassy_executor::task]
 async fn bring_up(spawner: Spawner, services: fn(Spawner)) {
-    chips::set_up().await;
+    for (number, pair) in chips::set_up().await.into_iter().enumerate() {
+        if let Some(pair) = pair {
+            spawner.spawn(expect_task(cages::show(number, pair)));
+        }
+    }
     serve(spawner, services);
 }
 

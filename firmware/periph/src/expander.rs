@@ -23,15 +23,25 @@ impl Expander {
 
     /// Sets the levels of its two ports, and which of their pins are outputs (1).
     pub fn set(self, bus: &mut Bus<impl Lines>, outputs: [u8; 2], levels: [u8; 2]) -> Result<(), Error> {
-        // Registers of the first port; that of the second follows. A pin is an input where the direction has a 1.
-        let (address, level, direction) = match self {
-            Expander::Mcp23017(address) => (address, 0x14, 0x00),
-            Expander::Pca9539(address) => (address, 0x02, 0x06),
-        };
-        // The levels first, so that no pin ever drives a wrong one.
+        let (address, level, direction) = self.registers();
+        // The levels first, so that no pin ever drives a wrong one. A pin is an input where the direction has a 1.
         for (register, value) in (level..).zip(levels).chain((direction..).zip(outputs.map(|outputs| !outputs))) {
             bus.write(address, &[register, value])?;
         }
         Ok(())
+    }
+
+    /// Sets the levels of one port, the first or the second.
+    pub fn set_port(self, bus: &mut Bus<impl Lines>, port: u8, levels: u8) -> Result<(), Error> {
+        let (address, level, _) = self.registers();
+        bus.write(address, &[level + (port & 1), levels])
+    }
+
+    /// The chip's address, and its registers for the levels and directions of the first port; the second's follow.
+    fn registers(self) -> (u8, u8, u8) {
+        match self {
+            Expander::Mcp23017(address) => (address, 0x14, 0x00),
+            Expander::Pca9539(address) => (address, 0x02, 0x06),
+        }
     }
 }

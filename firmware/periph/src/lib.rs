@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod cages;
 pub mod crc;
 pub mod eeprom;
 pub mod expander;

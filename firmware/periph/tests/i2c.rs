@@ -2,6 +2,7 @@
 
 mod model;
 
+use corelog_periph::cages::Pair;
 use corelog_periph::eeprom::eui48;
 use corelog_periph::expander::Expander;
 use corelog_periph::i2c::{Bus, Error, Switch};
@@ -87,4 +88,62 @@ fn levels_of_an_expander_are_set_before_its_pins_become_outputs() {
     }
     let mut model = Model::new();
     assert_eq!(Expander::find(&mut Bus::new(&mut model), 0x20, 0x74), Err(Error::NoAnswer(0x74)));
+}
+
+/// The bus with an expander of two cages, one of either kind, and its registers for the levels.
+fn cages() -> [(Model, u8, [u8; 2]); 2] {
+    [(0x20, [0x14, 0x15]), (0x74, [0x02, 0x03])].map(|(address, levels)| {
+        let mut model = Model::new();
+        model.chips.insert(address, Registers::new());
+        (model, address, levels)
+    })
+}
+
+#[test]
+fn leds_of_cages_follow_their_links_with_one_port_written_at_a_time_and_none_if_nothing_changed() {
+    for (mut model, address, levels) in cages() {
+        let mut pair = Pair::set_up(&mut Bus::new(&mut model), 0x20, 0x74).unwrap();
+        let mut shown = [false; 2];
+        for up in [[false; 2], [true; 2], [true; 2], [false, true], [true, false], [false; 2]] {
+            for look in 0.. {
+                model.chips.get_mut(&address).unwrap().writes.clear();
+                let before = model.pauses;
+                let mut bus = Bus::new(&mut model);
+                let done = pair.show(&mut bus, up).unwrap();
+                let writes = &model.chips[&address].writes;
+                assert_eq!(writes.len(), usize::from(shown != up), "of {shown:?} for {up:?}");
+                // Taking the bus over takes 8; the longest call is what an LED takes of the processor's time.
+                assert!(model.pauses - before <= 8 + 88, "{} pauses", model.pauses - before);
+                for &(register, value) in writes {
+                    let port = levels.iter().position(|&level| level == register).unwrap();
+                    // The transmitter stays on: its bit is 0.
+                    assert_eq!(value, if up[port] { 0x40 } else { 0 });
+                    shown[port] = up[port];
+                }
+                assert_eq!(done, shown == up);
+                if done {
+                    assert!(look < 2);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn led_that_could_not_be_written_is_written_again_even_if_its_link_is_as_before() {
+    for (mut model, address, levels) in cages() {
+        let mut pair = Pair::set_up(&mut Bus::new(&mut model), 0x20, 0x74).unwrap();
+        model.held = u32::MAX;
+        assert_eq!(pair.show(&mut Bus::new(&mut model), [true, false]), Err(Error::Stuck));
+        model.held = 0;
+        let chip = model.chips.remove(&address).unwrap();
+        assert_eq!(pair.show(&mut Bus::new(&mut model), [true, false]), Err(Error::NoAnswer(address)));
+        model.chips.insert(address, chip);
+        model.chips.get_mut(&address).unwrap().writes.clear();
+        assert_eq!(pair.show(&mut Bus::new(&mut model), [false; 2]), Ok(true));
+        assert_eq!(model.chips[&address].writes, [(levels[0], 0)]);
+        assert_eq!(pair.show(&mut Bus::new(&mut model), [false; 2]), Ok(true));
+        assert_eq!(model.chips[&address].writes.len(), 1);
+    }
 }

@@ -32,6 +32,7 @@ HAVE = {
     "has_si5324_reset": ("kc705",),
     "has_reload": ("board",),
     "has_error_led": ("v2.0",),
+    "has_sfp_up": ("v2.0",),
     "has_ethernet": ("standalone", "master"),
     "has_rtio_cpu": EVERYWHERE,
     "has_ports": ("master", "satellite"),

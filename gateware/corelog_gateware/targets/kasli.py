@@ -8,7 +8,8 @@ from typing import Any
 
 from litedram.modules import MT41K256M16
 from litedram.phy import A7DDRPHY
-from litex.soc.cores.gpio import GPIOOut
+from litex.soc.cores.gpio import GPIOIn, GPIOOut
+from migen import Cat, Signal
 
 from corelog.boards.description import Description
 from corelog.flash import layout
@@ -60,12 +61,18 @@ def make(description: Description, ident: str) -> Any:
         soc.recovered = RecoveredClock(platform.request(si5324), crg.bootstrap_pll, uplink.recovered, uplink.ready)
     elif not revision.sfp_pins:
         soc.submodules.reference = ReferenceForward(platform.request("sma_clkin"), platform.request(si5324))
+    # What the LED of each SFP cage shows.
+    up = [phy.phy.rx_up for phy in quad.phys]
+    if quad.ethernet is not None:
+        ethernet_up = Signal()
+        soc.sync.eth_tx += ethernet_up.eq(quad.ethernet.link_up)
+        up.insert(0, ethernet_up)
     if revision.sfp_pins:
-        up = ([] if quad.ethernet is None else [quad.ethernet.link_up]) + [phy.phy.rx_up for phy in quad.phys]
         for n in used:
             control = platform.request("sfp_ctl", n)
             soc.comb += [control.tx_disable.eq(0), control.led.eq(up[n])]
     else:
+        soc.sfp_up = GPIOIn(Cat(*up))
         soc.error_led = GPIOOut(platform.request("error_led"))
     if description.hw_rev == "v1.0":
         # The cards' clock is the Si5324's, not the connector's; later boards have a switch on I2C.
