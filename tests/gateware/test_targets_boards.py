@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from corelog.boards.description import load
 from corelog.flash import layout
 from corelog_gateware.targets.variants import builtin
+from support.images import PAYLOAD, bitstream
 
 # The first test elaborates them all.
 pytestmark = pytest.mark.timeout(600)
@@ -122,6 +124,9 @@ def test_vivado_gets_a_bitstream_to_make_for_the_right_part(built: Built) -> Non
     assert len(part) == 1
     assert part[0].replace("-", "").startswith("xc" + layout.TARGETS[built.target].part)
     assert "write_bitstream -force top.bit" in script
+    # The last one counts: `corelog flash` knows by it the firmware of these registers.
+    registers = zlib.crc32((built.directory / "generated/csr.rs").read_bytes())
+    assert re.findall(r"USERID \"(\w+)\"", script)[-1] == f"{registers:#010x}"
     for source in re.findall(r"read_verilog \{(.*)\}", script):
         assert (built.directory / "gateware" / source).is_file(), "the folder is complete in itself"
 
@@ -193,7 +198,7 @@ def test_a_bitstream_without_vivado_is_refused_before_any_work(tmp_path: Path) -
 
 VIVADO = """#!/bin/sh
 echo "$@" > arguments
-[ -e {folder}/fails ] || echo bits > top.bit
+[ -e {folder}/fails ] || cp {folder}/made.bit top.bit
 """
 
 
@@ -204,10 +209,12 @@ def test_vivado_is_run_on_the_script_and_has_to_leave_a_bitstream(tmp_path: Path
     program.chmod(0o755)
     path = f"{program.parent}:{os.environ['PATH']}"
     arguments = ("--variant", "kc705-standalone", "--build", "--build-dir", "out")
+    (tmp_path / "made.bit").write_bytes(bitstream(part=b"7k325tffg900"))
     done = run("kc705", *arguments, cwd=tmp_path, PATH=path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out/gateware/arguments").read_text() == "-mode batch -source top.tcl\n"
     assert (tmp_path / "out/gateware/top.bit").exists()
+    assert (tmp_path / "out/gateware/top.bin").read_bytes() == PAYLOAD
 
     (tmp_path / "fails").touch()
     done = run("kc705", *arguments, cwd=tmp_path, PATH=path)

@@ -7,9 +7,10 @@ from pathlib import Path
 PAYLOAD = b"\xff" * 32 + bytes.fromhex("aa995566") + bytes(range(100))
 
 
-def bitstream(payload: bytes = PAYLOAD, part: bytes = b"7a100tfgg484") -> bytes:
+def bitstream(payload: bytes = PAYLOAD, part: bytes = b"7a100tfgg484",
+              design: bytes = b"top;UserID=0") -> bytes:
     head = struct.pack(">H", 9) + bytes.fromhex("0ff00ff00ff00ff000") + struct.pack(">H", 1)
-    for key, text in ((b"a", b"top;UserID=0"), (b"b", part), (b"c", b"2026/07/28"), (b"d", b"12:34:56")):
+    for key, text in ((b"a", design), (b"b", part), (b"c", b"2026/07/28"), (b"d", b"12:34:56")):
         head += key + struct.pack(">H", len(text) + 1) + text + b"\0"
     return head + b"e" + struct.pack(">I", len(payload)) + payload
 

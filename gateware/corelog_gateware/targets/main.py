@@ -1,8 +1,8 @@
 """What the targets of real boards have in common: arguments, the files they write, and Vivado.
 
 ``BUILD/gateware`` gets Verilog (``top.v``), constraints (``top.xdc``), Vivado's script (``top.tcl``) and with
-``--build`` the bitstream (``top.bit``); ``BUILD/generated`` the constants for the firmware; ``BUILD/software/include``
-headers for the bootloader.
+``--build`` the bitstream (``top.bit``, ``top.bin``); ``BUILD/generated`` the constants for the firmware;
+``BUILD/software/include`` headers for the bootloader.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from litex.soc.cores.uart import RS232PHY
 from migen import Module
 
 from corelog.boards.description import Description, DescriptionError
-from corelog.flash.layout import Target
+from corelog.flash.images import ImageError
+from corelog.flash.images import check as check_image
+from corelog.flash.layout import GATEWARE, Target
 
 from ..bootloader import headers
 from ..eem import eem_phys
@@ -95,7 +98,6 @@ def write(soc: Any, build_dir: Path) -> None:
     for n, (path, language, library, *_) in enumerate(sources):
         copy = shutil.copy(path, gateware)
         sources[n] = (Path(copy).name, language, library)
-    soc.build(build_dir=str(gateware), build_name=TOP, run=False)
     mu_per_coarse = 2**FINE_BITS
     extra = {
         "rtio_channels": len(soc.rtio_core.channels),
@@ -103,6 +105,12 @@ def write(soc: Any, build_dir: Path) -> None:
         "rtio_mu_fs": 10**15 // (int(soc.clk_freq) * mu_per_coarse),
     }
     generated.write(soc, build_dir / "generated", extra)
+    # By which `corelog flash` knows the firmware that was compiled for it.
+    registers = zlib.crc32((build_dir / "generated/csr.rs").read_bytes())
+    soc.platform.toolchain.bitstream_commands.append(
+        f'set_property BITSTREAM.CONFIG.USERID "{registers:#010x}" [current_design]'
+    )
+    soc.build(build_dir=str(gateware), build_name=TOP, run=False)
     headers.write(soc, build_dir / "software/include")
 
 
@@ -113,6 +121,12 @@ def run_vivado(vivado: str, gateware: Path) -> None:
     result = subprocess.run([vivado, "-mode", "batch", "-source", f"{TOP}.tcl"], cwd=gateware, check=False)
     if result.returncode or not bitstream.exists():
         raise TargetError(f"Vivado made no bitstream: see {gateware / 'vivado.log'}")
+    try:
+        image = check_image(GATEWARE, bitstream.read_bytes(), str(bitstream))
+    except ImageError as exc:
+        raise TargetError(str(exc)) from None
+    # Without the header, as the latest artiq_flash takes it.
+    bitstream.with_suffix(".bin").write_bytes(image.data)
 
 
 def run(target: str, make: MakeSoC, argv: list[str] | None) -> None:

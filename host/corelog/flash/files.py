@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from corelog.flash.images import Image, ImageError, check, check_boot_bin
+from corelog.flash.images import Image, ImageError, check, check_boot_bin, check_together
 from corelog.flash.layout import BOOTLOADER, FIRMWARE, GATEWARE, Target, of_part
 
 BOOT_BIN = "boot.bin"
@@ -41,13 +41,18 @@ def _other_layout(directory: Path, srcbuild: bool) -> str:
 
 
 def read(directory: Path, components: Sequence[str], target: Target | None = None, srcbuild: bool = False,
-         ) -> list[Image]:  # fmt: skip
-    """The images of these components. Raises ImageError, or OSError for a file that cannot be read."""
+         mixed: bool = False) -> list[Image]:  # fmt: skip
+    """The images of these components. Raises ImageError, or OSError for a file that cannot be read. `mixed`: gateware
+    and firmware need not be made for each other."""
     files = [find(directory, component, srcbuild) for component in components]
-    return [check(part, file.read_bytes(), str(file), target) for part, file in zip(components, files, strict=True)]
+    images = [check(part, file.read_bytes(), str(file), target) for part, file in zip(components, files, strict=True)]
+    if not mixed:
+        check_together(images)
+    return images
 
 
-def read_all(path: Path, target: Target | None = None, srcbuild: bool = False) -> tuple[list[bytes], dict[str, str]]:
+def read_all(path: Path, target: Target | None = None, srcbuild: bool = False, mixed: bool = False,
+             ) -> tuple[list[bytes], dict[str, str]]:  # fmt: skip
     """What to flash through the network: gateware, bootloader, firmware; or a boot.bin alone. And the bitstream's
     fields. `path` is a directory or a file named boot.bin.
 
@@ -70,7 +75,7 @@ def read_all(path: Path, target: Target | None = None, srcbuild: bool = False) -
     missing = [" or ".join(names) for names in layout.values() if not set(names) & set(present)]
     if missing and present:
         raise ImageError(f"{path} lacks {', '.join(missing)}: gateware, bootloader and firmware are all needed")
-    [gateware] = read(path, [GATEWARE], target, srcbuild)
     # the bitstream says which board it is for, and so how much room there is for the others
-    others = read(path, COMPONENTS[1:], target or of_part(gateware.fields["Part name"]), srcbuild)
-    return [image.data for image in (gateware, *others)], gateware.fields
+    target = target or of_part(read(path, [GATEWARE], srcbuild=srcbuild)[0].fields["Part name"])
+    images = read(path, COMPONENTS, target, srcbuild, mixed)
+    return [image.data for image in images], images[0].fields

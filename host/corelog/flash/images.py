@@ -6,8 +6,10 @@ firmware begins with its length and CRC-32; the storage image is of `store.py`. 
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,10 @@ _SYNC = bytes.fromhex("aa995566")  # begins the commands to the FPGA, after dumm
 _SYNC_WITHIN = 4096
 # what each program says at its start, and the name of its file
 _FIRMWARE_FILES = {"runtime.fbi": b"ARTIQ runtime", "satman.fbi": b"ARTIQ satellite manager"}
+# The number of a register map is the CRC-32 of its csr.rs; see `registers`.
+_USER_ID = re.compile(r"UserID=(?:0x)?([0-9a-f]{1,8})(?:;|$)", re.IGNORECASE)
+_NO_USER_ID = 0xFFFFFFFF  # Vivado's, when none is set
+_MADE_FOR = re.compile(rb"made for registers ([0-9a-f]{8})")
 
 
 class ImageError(Exception):
@@ -137,6 +143,27 @@ def firmware_file(data: bytes) -> str:
     """`runtime.fbi` for the firmware of a core device, `satman.fbi` for a satellite's; empty if it does not tell."""
     found = [file for file, title in _FIRMWARE_FILES.items() if title in data]
     return found[0] if len(found) == 1 else ""
+
+
+def registers(image: Image) -> str:
+    """The number of the register map that gateware has, or that firmware was compiled for; empty if it does not tell,
+    as ARTIQ's do not. They work only together, and the map changes with almost every change of the gateware."""
+    if image.region == GATEWARE:
+        found = _USER_ID.search(image.fields.get("Design", ""))
+        number = int(found[1], 16) if found else _NO_USER_ID
+        return "" if number == _NO_USER_ID else f"{number:08x}"
+    told = set(_MADE_FOR.findall(image.data)) if image.region == FIRMWARE else set()
+    return told.pop().decode() if len(told) == 1 else ""
+
+
+def check_together(images: Iterable[Image]) -> None:
+    """Raises ImageError if gateware and firmware tell that they were not made for each other."""
+    told = {image.region: number for image in images if (number := registers(image))}
+    if len(set(told.values())) > 1:
+        raise ImageError(
+            f"the firmware was made for registers {told[FIRMWARE]}, the gateware has {told[GATEWARE]}: take both from "
+            "one build (make firmware after make targets), or give --mixed"
+        )
 
 
 def _storage(data: bytes, name: str) -> Image:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import zlib
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from corelog.flash import files, openocd
 from corelog.flash.images import Image, ImageError, check
-from corelog.flash.layout import GATEWARE, STORAGE, TARGETS, LayoutError, Target, find
+from corelog.flash.layout import FIRMWARE, GATEWARE, SECTOR, STORAGE, TARGETS, LayoutError, Target, find
 from corelog.flash.openocd import OpenOCDError
 from corelog.flash.script import FILES, LOAD_FILE, Command, CommandsError, lines, parse, steps
 from corelog.frontend.common import CommandError, command
@@ -39,7 +40,7 @@ def get_argparser() -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="count", default=0, help="show what OpenOCD says")
     parser.add_argument("-q", "--quiet", action="count", default=0, help="show no progress")
     parser.add_argument("-n", "--dry-run", action="store_true",
-                        help="check the files, and show the OpenOCD script without running it")  # fmt: skip
+                        help="check the files, show what goes where and the OpenOCD script; run nothing")  # fmt: skip
     parser.add_argument("-H", "--host", metavar="HOST", help="run OpenOCD on this machine, over SSH")
     parser.add_argument("-J", "--jump", metavar="JUMP", help="reach HOST through this machine")
     parser.add_argument("-t", "--target", default="kasli", metavar="TARGET",
@@ -49,6 +50,8 @@ def get_argparser() -> argparse.ArgumentParser:
     parser.add_argument("-f", "--storage", metavar="STORAGE_IMG", type=Path, help="storage image (corelog mkfs)")
     parser.add_argument("-d", "--dir", metavar="DIR", type=Path, help="where the binaries are")
     parser.add_argument("--srcbuild", action="store_true", help="DIR is a build tree (gateware/, software/)")
+    parser.add_argument("--mixed", action="store_true",
+                        help="allow gateware and firmware that were not made for each other")  # fmt: skip
     parser.add_argument("commands", metavar="COMMAND", nargs="*", help="see below")
     return parser
 
@@ -64,7 +67,8 @@ def _images(args: argparse.Namespace, target: Target, commands: Sequence[Command
     if components := [region for region in files.COMPONENTS if region in regions]:
         if args.dir is None:
             raise CommandError("write needs -d DIR, where the binaries are", status=2)
-        images |= {image.region: image for image in files.read(args.dir, components, target, args.srcbuild)}
+        images |= {image.region: image for image in
+                   files.read(args.dir, components, target, args.srcbuild, args.mixed)}  # fmt: skip
     return images
 
 
@@ -77,6 +81,26 @@ def _load_file(args: argparse.Namespace, target: Target) -> bytes:
     return data
 
 
+def _table(target: Target, images: Sequence[Image]) -> str:
+    """What goes where: a line for each region that is written."""
+    rows = [("region", "address", "sectors", "bytes", "room", "CRC-32")]
+    for image in sorted(images, key=lambda image: target.region(image.region).start):
+        region, size = target.region(image.region), len(image.data)
+        sectors = f"{region.start // SECTOR}-{(region.start + size - 1) // SECTOR}"
+        rows.append((image.region, f"{region.start:#08x}", sectors, f"{size}", f"{region.size}",
+                     f"{zlib.crc32(image.data):08x}"))  # fmt: skip
+    return "\n".join("{:<10}  {:<8}  {:<7}  {:>8}  {:>8}  {}".format(*row) for row in rows)
+
+
+def _warn_of_halves(commands: Sequence[Command]) -> None:
+    """Gateware and firmware work only together, and which one the flash holds is not known here."""
+    written = {region for command in commands if command.verb == "write" for region in command.regions}
+    for one, other in ((GATEWARE, FIRMWARE), (FIRMWARE, GATEWARE)):
+        if one in written and other not in written:
+            print(f"corelog flash: warning: {one} without {other}: the board does not start unless the flash holds the "
+                  f"{other} of the same build", file=sys.stderr, flush=True)  # fmt: skip
+
+
 def _flash(args: argparse.Namespace) -> None:
     target = find(args.target)
     commands = parse(args.commands)
@@ -85,7 +109,11 @@ def _flash(args: argparse.Namespace) -> None:
     if any(command.verb == "load" for command in commands):
         content[LOAD_FILE] = _load_file(args, target)
     job = steps(target, commands, images, args.preinit_command)
+    _warn_of_halves(commands)
     if args.dry_run:
+        # Beside the script, not in it.
+        if images:
+            print(_table(target, list(images.values())), file=sys.stderr, flush=True)
         print("\n".join(lines(job)))
         return
     if args.host is None:

@@ -37,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help=f"refuse what is not for this board: {', '.join(layout.TARGETS)}")  # fmt: skip
     parser.add_argument("--change-role", action="store_true",
                         help="allow a core device to become a satellite, or the other way round")  # fmt: skip
+    parser.add_argument("--mixed", action="store_true",
+                        help="allow gateware and firmware that were not made for each other")  # fmt: skip
     parser.add_argument("--wait", metavar="SECONDS", type=seconds, default=120.0,
                         help="how long the device may take to come back (%(default)g)")  # fmt: skip
     parser.add_argument("--no-wait", action="store_true", help="do not wait for the device to come back")
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(device: Mgmt, args: argparse.Namespace) -> None:
     try:
-        components, fields = read_all(args.path, args.target, args.srcbuild)
+        components, fields = read_all(args.path, args.target, args.srcbuild, args.mixed)
     except (ImageError, LayoutError) as exc:
         raise CommandError(str(exc)) from exc
     role, expected = firmware_file(components[-1]), "satman.fbi" if args.destination else "runtime.fbi"

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from support.images import PAYLOAD, SATMAN, bitstream, bootloader, firmware, wri
 
 STORAGE_IMAGE = encode([("ip", b"192.168.1.75")])
 ERASED = b"\xff" * SIZE
+OTHER_GATEWARE = {"gateware": bitstream(design=b"top;UserID=0X12345678"),
+                  "firmware": firmware(b"ARTIQ runtime, made for registers 0badc0de")}  # fmt: skip
 
 
 class Bench:
@@ -111,7 +114,13 @@ def test_erase_takes_a_region_whole_and_nothing_else(bench: Bench, command: str,
 def test_dry_run_prints_the_script_and_needs_no_openocd(bench: Bench) -> None:
     status, out, err = bench.corelog("-n", "-I", "adapter serial 4711", "-d", bench.build, "-f", bench.storage,
                                      "write=gateware,storage", "start", env={"PATH": "/nowhere"})
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert err.splitlines() == [
+        "corelog flash: warning: gateware without firmware: the board does not start unless the flash holds the "
+        "firmware of the same build",
+        "region      address   sectors     bytes      room  CRC-32",
+        f"gateware    0x000000  0-0           136   4194304  {zlib.crc32(PAYLOAD):08x}",
+        f"storage     0x440000  68-68          23     65536  {zlib.crc32(STORAGE_IMAGE):08x}"]
     assert out.splitlines() == [
         "echo {corelog step 1: connecting to the kasli}",
         "source [find board/kasli.cfg]",
@@ -194,12 +203,18 @@ def test_wrong_usage_is_one_line(bench: Bench, args: list[str], status: int, tex
 @pytest.mark.parametrize("content", [
     {"gateware": bitstream(part=b"7k325tffg900")}, {"gateware": firmware()}, {"bootloader": firmware()},
     {"bootloader": bootloader(bytes(0x40000))}, {"firmware": bootloader()}, {"firmware": SATMAN},
-    {"firmware": firmware()[:-1] + b"?"}])
+    {"firmware": firmware()[:-1] + b"?"}, OTHER_GATEWARE])
 def test_wrong_file_stops_all_before_openocd_starts(bench: Bench, content: dict[str, bytes]) -> None:
     write_build(bench.build, **content)
     status, _, err = bench.corelog("-d", bench.build)
     assert (status, err.count("\n")) == (1, 1)
     assert not (bench.root / "openocd" / "report").exists()
+
+
+def test_firmware_for_other_gateware_is_written_when_told(bench: Bench) -> None:
+    write_build(bench.build, **OTHER_GATEWARE)
+    assert bench.corelog("-d", bench.build, "--mixed")[0] == 0
+    assert bench.flash()[0x450000 :].startswith(OTHER_GATEWARE["firmware"])
 
 
 def test_storage_image_that_would_reach_into_the_firmware_is_refused(bench: Bench) -> None:

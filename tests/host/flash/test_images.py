@@ -161,6 +161,28 @@ def test_size_of_the_bootloader_is_judged_by_the_bitstreams_board(tmp_path: Path
         read_all(tmp_path)
 
 
+MADE_FOR = b"ARTIQ runtime\0made for registers 0badc0de\0"
+
+
+@pytest.mark.parametrize(("design", "code"), [
+    (b"top;UserID=0X0BADC0DE;Version=2023.1", MADE_FOR), (b"top;COMPRESS=TRUE;UserID=0XBADC0DE", MADE_FOR),
+    (b"top;UserID=0XFFFFFFFF;Version=2023.1", MADE_FOR), (b"top", MADE_FOR),
+    (b"top;UserID=0X12345678;Version=2023.1", b"ARTIQ runtime"),
+    (b"top;UserID=0X12345678", MADE_FOR + b"made for registers 12345678")])
+def test_gateware_and_firmware_of_one_build_go_together_and_so_do_those_that_tell_nothing(
+        tmp_path: Path, design: bytes, code: bytes) -> None:
+    write_build(tmp_path, gateware=bitstream(design=design), firmware=firmware(code))
+    assert len(read_all(tmp_path)[0]) == 3
+
+
+def test_firmware_made_for_other_gateware_is_refused_unless_told(tmp_path: Path) -> None:
+    gateware = bitstream(design=b"top;COMPRESS=TRUE;UserID=0X12345678;Version=2023.1")
+    write_build(tmp_path, gateware=gateware, firmware=firmware(MADE_FOR))
+    with pytest.raises(ImageError, match="firmware was made for registers 0badc0de, the gateware has 12345678: take"):
+        read_all(tmp_path)
+    assert read_all(tmp_path, mixed=True)[0] == [PAYLOAD, bootloader(), firmware(MADE_FOR)]
+
+
 def test_crcs_are_those_of_litex(tmp_path: Path) -> None:
     """The tool that appends them when LiteX builds; FBI: length, CRC-32, payload."""
     crcfbigen = pytest.importorskip("litex.soc.software.crcfbigen")

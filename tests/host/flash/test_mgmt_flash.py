@@ -73,7 +73,9 @@ async def test_boot_bin_goes_without_a_length(tmp_path: Path) -> None:
     ({"bootloader": firmware()}, [], "is a firmware image (.fbi), not a bootloader"),
     ({"firmware": firmware()[:-1]}, [], "runtime.fbi is not a firmware image"),
     ({}, ["-t", "kc705"], "is for a 7a100tfgg484, but a kc705 has a 7k325t"),
-    ({"gateware": bitstream(part=b"7z030")}, [], "is for a 7z030")])
+    ({"gateware": bitstream(part=b"7z030")}, [], "is for a 7z030"),
+    ({"gateware": bitstream(design=b"top;UserID=0X12345678"),
+      "firmware": firmware(b"ARTIQ runtime, made for registers 0badc0de")}, [], "made for registers 0badc0de, the")])
 async def test_wrong_files_are_one_line_and_nothing_is_sent(
         tmp_path: Path, other: dict[str, bytes], options: list[str], text: str) -> None:
     async with FakeDevice() as device:
