@@ -98,7 +98,8 @@ fn firmware(choose: &mut impl Choices) -> Vec<u8> {
             put(choose, &mut payload, title);
         }
     }
-    let mut bytes = (payload.len() as u32).to_le_bytes().to_vec();
+    let wrong = if choose.one_in(20) { choose.below(3).wrapping_sub(1) } else { 0 };
+    let mut bytes = (payload.len() as u32).wrapping_add(wrong).to_le_bytes().to_vec();
     bytes.extend(checksum(choose, &payload));
     bytes.extend(payload);
     bytes.truncate(bytes.len() - if choose.one_in(20) { choose.below(8) as usize } else { 0 });
