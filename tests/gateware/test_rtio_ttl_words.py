@@ -1,14 +1,15 @@
 """Words of TTL channels against the model of single mus: every word, fine time, sensitivity and level before."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import product
+from typing import Any
 
 import pytest
-from migen import Module, Signal
+from migen import Module, Signal, run_simulation
 from ttl_model import COARSE, LEVEL, SAMPLE, SEND, SENSITIVITY, ZERO, Command, counts_of, events_of, levels_of
 
-from corelog_gateware.rtio.phy.edge_counter import EdgeCounter
+from corelog_gateware.rtio.phy.edge_counter import CoarseEdgeCounter, EdgeCounter
 from corelog_gateware.rtio.phy.ttl_words import EdgeFinder, LevelWriter
 from support.drtio_player import Player
 
@@ -202,3 +203,34 @@ def test_reset_of_an_input_closes_it_whatever_is_under_way() -> None:
     with finder(4) as player:
         opened = player.play([toggling[0] | {"stb": 1, "address": SENSITIVITY, "data": 3}, {"stb": 0}, *toggling])
     assert any(row["stb"] for row in opened), "without a reset the same pad makes events"
+
+
+def test_a_counter_without_fine_time_counts_by_cycles_and_stays_at_its_maximum() -> None:
+    seed = random.getrandbits(32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    pad = Signal()
+    core = CoarseEdgeCounter(pad, bits=5)
+    assert core.input.fine is None and core.output.fine is None
+    pad_levels, level = [], 0
+    for _ in range(3000):
+        pad_levels.append(level := level ^ (rng.randrange(3) == 0))
+    commands = [Command(t, 0, rng.choice((0, 1, 2, 3, 3, SEND, SEND | 1, SEND | 2, SEND | 3, ZERO | SEND | 3)))
+                for t in range(1, len(pad_levels)) if rng.randrange(8) == 0]  # fmt: skip
+    data_at = {command.time: command.data for command in commands}
+    found = []
+
+    def play() -> Generator[Any, Any, None]:
+        for cycle in range(len(pad_levels) + core.input.delay + 1):
+            yield pad.eq(pad_levels[min(cycle, len(pad_levels) - 1)])
+            # An event is there a cycle before its time.
+            yield core.output.stb.eq(cycle + 1 in data_at)
+            yield core.output.data.eq(data_at.get(cycle + 1, 0))
+            if (yield core.input.stb):
+                found.append((cycle - 1 - core.input.delay, (yield core.input.data)))
+            yield
+
+    run_simulation(core, play())
+    expected = counts_of(pad_levels, commands, 31)
+    assert {0, 31} < {count for _, count in expected}
+    assert found == expected
