@@ -15,6 +15,13 @@ def bitstream(payload: bytes = PAYLOAD, part: bytes = b"7a100tfgg484",
     return head + b"e" + struct.pack(">I", len(payload)) + payload
 
 
+def bare_bitstream(idcode: int = 0x13631093, length: int = 3000) -> bytes:
+    """As Vivado's `-bin_file` writes it."""
+    words = [*[0xFFFFFFFF] * 8, 0xAA995566, 0x20000000, 0x30018001, idcode]
+    tail = [0x30008001, 0x0000000D, *[0x20000000] * 400]
+    return struct.pack(f">{len(words)}I", *words) + bytes(length) + struct.pack(f">{len(tail)}I", *tail)
+
+
 def bootloader(code: bytes = b"bootloader code") -> bytes:
     return code + struct.pack("<I", zlib.crc32(code))
 

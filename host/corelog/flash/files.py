@@ -1,7 +1,8 @@
 """Finds the files of a build and reads them, checked.
 
-Flat directory: `top.bit`, `bootloader.bin`, and `runtime.fbi` or `satman.fbi`. Build tree: `gateware/top.bit`,
-`software/bootloader/bootloader.bin`, `software/runtime/runtime.fbi` or `software/satman/satman.fbi`. Zynq: `boot.bin`.
+Flat directory: `top.bit` or without it `top.bin`, `bootloader.bin`, and `runtime.fbi` or `satman.fbi`. Build tree:
+`gateware/top.bit` or `top.bin`, `software/bootloader/bootloader.bin`, `software/runtime/runtime.fbi` or
+`software/satman/satman.fbi`. Zynq: `boot.bin`.
 """
 
 from __future__ import annotations
@@ -14,22 +15,32 @@ from corelog.flash.layout import BOOTLOADER, FIRMWARE, GATEWARE, Target, of_part
 
 BOOT_BIN = "boot.bin"
 COMPONENTS = (GATEWARE, BOOTLOADER, FIRMWARE)
-_FLAT = {GATEWARE: ("top.bit",), BOOTLOADER: ("bootloader.bin",), FIRMWARE: ("runtime.fbi", "satman.fbi")}
+_FLAT = {GATEWARE: ("top.bit", "top.bin"), BOOTLOADER: ("bootloader.bin",), FIRMWARE: ("runtime.fbi", "satman.fbi")}
 _TREE = {
-    GATEWARE: ("gateware/top.bit",),
+    GATEWARE: ("gateware/top.bit", "gateware/top.bin"),
     BOOTLOADER: ("software/bootloader/bootloader.bin",),
     FIRMWARE: ("software/runtime/runtime.fbi", "software/satman/satman.fbi"),
+}
+# In a build tree of ours.
+_MADE_BY = {
+    GATEWARE: " (the target with --build makes it, by Vivado)",
+    BOOTLOADER: " (make bootloader makes it)",
+    FIRMWARE: " (make firmware makes it)",
 }
 
 
 def find(directory: Path, component: str, srcbuild: bool = False) -> Path:
-    """The file of a component. Raises ImageError if it is not there, or if there are two."""
+    """The file of a component. Raises ImageError if it is not there, or if there are two firmwares. Of two bitstreams
+    it is the one that tells more."""
+    if not directory.is_dir():
+        raise ImageError(f"{directory} {'is no directory' if directory.exists() else 'does not exist'}")
     names = (_TREE if srcbuild else _FLAT)[component]
     files = [file for name in names if (file := directory / name).is_file()]
-    if len(files) > 1:
+    if len(files) > 1 and component == FIRMWARE:
         raise ImageError(f"{directory} holds more than one {component}: {', '.join(file.name for file in files)}")
     if not files:
-        raise ImageError(f"{directory} lacks {' or '.join(names)}{_other_layout(directory, srcbuild)}")
+        hint = _other_layout(directory, srcbuild) or (_MADE_BY[component] if srcbuild else "")
+        raise ImageError(f"{directory} lacks {' or '.join(names)}{hint}")
     return files[0]
 
 

@@ -1,7 +1,8 @@
 """Is a file what it should be? Everything that is flashed passes here first, by JTAG and by network.
 
-Formats (protocols.md D.1): gateware is a Xilinx bitstream; the bootloader ends with the CRC-32 of what stands before;
-firmware begins with its length and CRC-32; the storage image is of `store.py`. All little endian.
+Formats (protocols.md D.1): gateware is a Xilinx bitstream, with header or without; the bootloader ends with the CRC-32
+of what stands before; firmware begins with its length and CRC-32; the storage image is of `store.py`. All little endian
+but the bitstream.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from corelog.flash.layout import (
     FIRMWARE_MAX,
     GATEWARE,
     STORAGE,
+    TARGETS,
     LayoutError,
     Target,
     of_part,
@@ -29,6 +31,8 @@ _BIT_MAGIC = struct.pack(">H", 9) + bytes.fromhex("0ff00ff00ff00ff000") + struct
 _FIELDS = ((b"a", "Design"), (b"b", "Part name"), (b"c", "Date"), (b"d", "Time"))
 _SYNC = bytes.fromhex("aa995566")  # begins the commands to the FPGA, after dummy words
 _SYNC_WITHIN = 4096
+_IDCODE = bytes.fromhex("30018001")  # the command with which a bitstream says which FPGA it is for
+_DESYNC = bytes.fromhex("300080010000000d")  # ends the commands, before some more words that do nothing
 # what each program says at its start, and the name of its file
 _FIRMWARE_FILES = {"runtime.fbi": b"ARTIQ runtime", "satman.fbi": b"ARTIQ satellite manager"}
 # The number of a register map is the CRC-32 of its csr.rs; see `registers`.
@@ -73,6 +77,8 @@ def kind(data: bytes) -> str:
     """What these bytes look like, for messages; empty if like nothing known."""
     if data.startswith(_BIT_MAGIC):
         return "a bitstream (.bit)"
+    if _SYNC in data[:_SYNC_WITHIN] and _DESYNC in data:
+        return "a bitstream without header (.bin)"
     if len(data) > 8 and struct.unpack_from("<II", data) == (len(data) - 8, zlib.crc32(data[8:])):
         return "a firmware image (.fbi)"
     if _ends_with_crc(data):
@@ -92,6 +98,8 @@ def _not(expected: str, data: bytes, otherwise: str) -> ImageError:
 
 def _gateware(data: bytes, name: str) -> Image:
     if not data.startswith(_BIT_MAGIC):
+        if name.endswith(".bin") and _SYNC in data[:_SYNC_WITHIN]:
+            return _bare_gateware(data)
         raise _not("a bitstream (.bit)", data, "it does not begin like one")
     pos, fields = len(_BIT_MAGIC), {}
     try:
@@ -111,6 +119,17 @@ def _gateware(data: bytes, name: str) -> Image:
     if _SYNC not in payload[:_SYNC_WITHIN]:
         raise ImageError("is damaged: its payload does not begin like a bitstream's")
     return Image(GATEWARE, payload, fields)
+
+
+def _bare_gateware(data: bytes) -> Image:
+    """A bitstream without the header (.bin), which tells the FPGA by its number only."""
+    if _DESYNC not in data:
+        raise ImageError("is cut short: it does not end like a bitstream")
+    begin = data.index(_SYNC)
+    words = [data[at : at + 4] for at in range(begin, begin + _SYNC_WITHIN, 4)]
+    number = int.from_bytes(words[words.index(_IDCODE) + 1]) & 0x0FFFFFFF if _IDCODE in words[:-1] else 0
+    known = [target.part for target in TARGETS.values() if target.idcode == number]
+    return Image(GATEWARE, data, {"Part name": known[0] if known else f"part with IDCODE {number:08x}"})
 
 
 def _ends_with_crc(data: bytes) -> bool:

@@ -32,12 +32,13 @@ class Region:
 class Target:
     """A board as the flash tools see it.
 
-    part: how the part name in its bitstreams begins. board: OpenOCD's file for it. proxy: the bitstream that connects
-    JTAG to the flash.
+    part: how the part name in its bitstreams begins. idcode: that of its FPGA, without the revision. board: OpenOCD's
+    file for it. proxy: the bitstream that connects JTAG to the flash.
     """
 
     name: str
     part: str
+    idcode: int
     board: str
     proxy: str
     bootloader: int
@@ -56,8 +57,8 @@ class Target:
 TARGETS = {
     target.name: target
     for target in (
-        Target("kasli", "7a100t", "board/kasli.cfg", "bscan_spi_xc7a100t.bit", 0x400000, 0x440000, 0x450000),
-        Target("kc705", "7k325t", "board/kc705.cfg", "bscan_spi_xc7k325t.bit", 0xAF0000, 0xB30000, 0xB40000),
+        Target("kasli", "7a100t", 0x3631093, "board/kasli.cfg", "bscan_spi_xc7a100t.bit", 0x400000, 0x440000, 0x450000),
+        Target("kc705", "7k325t", 0x3651093, "board/kc705.cfg", "bscan_spi_xc7k325t.bit", 0xAF0000, 0xB30000, 0xB40000),
     )
 }
 

@@ -46,7 +46,8 @@ def find_proxy(name: str) -> Path:
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
-    raise OpenOCDError(f"the flash proxy {name} is in none of {', '.join(map(str, folders))}")
+    raise OpenOCDError(f"the flash proxy {name} is in none of {', '.join(map(str, folders))} "
+                       "(quartiq/bscan_spi_bitstreams on GitHub has it)")
 
 
 def run(

@@ -23,9 +23,9 @@ def encode(records: Iterable[tuple[str, bytes]]) -> bytes:
     """The image for these keys and values. Raises StoreError for a bad key, one given twice, and too much."""
     image, seen = bytearray(), set()
     for key, value in records:
-        name = key.encode()
-        if not name or b"\0" in name:
-            raise StoreError(f"{key!r} is no key: it is empty or holds a zero byte")
+        name = key.encode(errors="replace")
+        if not name or b"\0" in name or name.decode() != key:
+            raise StoreError(f"{key!r} is no key: it is empty, holds a zero byte, or is not UTF-8")
         if key in seen:
             raise StoreError(f"the key {key} is given twice")
         seen.add(key)

@@ -76,6 +76,8 @@ def _load_file(args: argparse.Namespace, target: Target) -> bytes:
     if args.dir is None:
         raise CommandError("load needs -d DIR, where the binaries are", status=2)
     file = files.find(args.dir, GATEWARE, args.srcbuild)
+    if file.suffix != ".bit":
+        raise CommandError(f"load needs top.bit: OpenOCD loads no bitstream without its header, as {file} is")
     data = file.read_bytes()
     check(GATEWARE, data, str(file), target)
     return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -32,7 +33,7 @@ def get_argparser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point: 0 when done, 1 on an error (one line; nothing is written then), 2 for wrong usage."""
     args = get_argparser().parse_args(argv)
-    records = [(key, text.encode()) for key, text in args.string]
+    records = [(key, os.fsencode(text)) for key, text in args.string]
     records += [(key, Path(name).read_bytes()) for key, name in args.file]
     try:
         image = store.encode(records)

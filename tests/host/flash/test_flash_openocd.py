@@ -16,7 +16,7 @@ from corelog.flash.script import Step
 from corelog.flash.store import encode
 from corelog.testing import fakeopenocd
 from corelog.testing.fakeopenocd import SECTOR, SIZE, Fault
-from support.images import PAYLOAD, SATMAN, bitstream, bootloader, firmware, write_build
+from support.images import PAYLOAD, SATMAN, bare_bitstream, bitstream, bootloader, firmware, write_build
 
 STORAGE_IMAGE = encode([("ip", b"192.168.1.75")])
 ERASED = b"\xff" * SIZE
@@ -192,7 +192,10 @@ def test_without_openocd_or_proxy_the_error_says_so(bench: Bench) -> None:
     (["bogus"], 2, "'bogus' is no command"), (["write=bios"], 2, "'bios' is no region"),
     (["start=gateware"], 2, "start takes no regions"), (["-t", "zedboard"], 2, "'zedboard' is no target"),
     ([], 2, "needs -d DIR"), (["load"], 2, "needs -d DIR"), (["write=storage"], 2, "needs -f STORAGE_IMG"),
-    (["-d", "."], 1, "lacks top.bit"), (["-f", "absent", "write=storage"], 1, "No such file or directory: absent")])
+    (["-d", "."], 1, "lacks top.bit or top.bin"), (["-d", "absent"], 1, "absent does not exist"),
+    (["-d", __file__], 1, "is no directory"),
+    (["-d", ".", "--srcbuild", "write=firmware"], 1, "make firmware makes it"),
+    (["-f", "absent", "write=storage"], 1, "No such file or directory: absent")])
 def test_wrong_usage_is_one_line(bench: Bench, args: list[str], status: int, text: str) -> None:
     got, _, err = bench.corelog(*args)
     assert (got, err.count("\n")) == (status, 1)
@@ -215,6 +218,15 @@ def test_firmware_for_other_gateware_is_written_when_told(bench: Bench) -> None:
     write_build(bench.build, **OTHER_GATEWARE)
     assert bench.corelog("-d", bench.build, "--mixed")[0] == 0
     assert bench.flash()[0x450000 :].startswith(OTHER_GATEWARE["firmware"])
+
+
+def test_bitstream_without_header_is_written_but_not_loaded(bench: Bench) -> None:
+    (bench.build / "top.bit").unlink()
+    (bench.build / "top.bin").write_bytes(bare_bitstream())
+    assert bench.corelog("-d", bench.build)[0] == 0
+    assert bench.flash().startswith(bare_bitstream())
+    status, _, err = bench.corelog("-d", bench.build, "load")
+    assert (status, err.count("\n"), "load needs top.bit" in err) == (1, 1, True)
 
 
 def test_storage_image_that_would_reach_into_the_firmware_is_refused(bench: Bench) -> None:

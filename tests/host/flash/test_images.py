@@ -12,7 +12,7 @@ from corelog.flash.files import read_all
 from corelog.flash.images import ImageError, check, kind
 from corelog.flash.layout import BOOTLOADER, FIRMWARE, GATEWARE, REGIONS, STORAGE, LayoutError
 from corelog.flash.store import encode
-from support.images import BOOT_BIN, PAYLOAD, SATMAN, bitstream, bootloader, firmware, write_build
+from support.images import BOOT_BIN, PAYLOAD, SATMAN, bare_bitstream, bitstream, bootloader, firmware, write_build
 
 KASLI, KC705 = layout.TARGETS["kasli"], layout.TARGETS["kc705"]
 SOUND = {GATEWARE: bitstream(), BOOTLOADER: bootloader(), FIRMWARE: firmware(),
@@ -98,6 +98,30 @@ def test_bitstream_for_another_fpga_is_refused() -> None:
 def test_bitstream_whose_payload_is_not_one_is_refused() -> None:
     with pytest.raises(ImageError, match="does not begin like"):
         check(GATEWARE, bitstream(bytes(10_000)), "top.bit", KASLI)
+
+
+def test_bitstream_without_header_goes_by_the_number_of_its_fpga(tmp_path: Path) -> None:
+    """The latest artiq_flash takes only these."""
+    bare = bare_bitstream()
+    (write_build(tmp_path) / "top.bit").unlink()
+    (tmp_path / "top.bin").write_bytes(bare)
+    assert read_all(tmp_path) == ([bare, bootloader(), firmware()], {"Part name": "7a100t"})
+    with pytest.raises(ImageError, match=r"top\.bin is for a 7a100t, but a kc705 has a 7k325t"):
+        read_all(tmp_path, KC705)
+    assert check(GATEWARE, bare_bitstream(0x33651093), "top.bin", KC705)
+    with pytest.raises(ImageError, match="for a part with IDCODE 04ba0477; known are kasli"):
+        check(GATEWARE, bare_bitstream(0x14BA0477), "top.bin")
+    with pytest.raises(ImageError, match="is cut short: it does not end like a bitstream"):
+        check(GATEWARE, bare[:3000], "top.bin", KASLI)
+    with pytest.raises(ImageError, match=r"is a bitstream without header \(\.bin\), not a bitstream"):
+        check(GATEWARE, bare, "top.bit", KASLI)
+    with pytest.raises(ImageError, match=r"is a bitstream without header \(\.bin\), not a bootloader"):
+        check(BOOTLOADER, bare, "bootloader.bin", KASLI)
+
+
+def test_of_two_bitstreams_the_one_with_a_header_is_read(tmp_path: Path) -> None:
+    (write_build(tmp_path) / "top.bin").write_bytes(bare_bitstream())
+    assert read_all(tmp_path)[0][0] == PAYLOAD
 
 
 def test_firmware_of_a_satellite_under_the_name_of_a_core_devices_is_refused() -> None:

@@ -37,6 +37,12 @@ def test_key_that_is_not_ascii_has_its_length_in_bytes() -> None:
     assert encode([("é", b"x")]) == b"\0\0\0\x08\xc3\xa9\0x\xff\xff\xff\xff"
 
 
+def test_value_that_is_not_utf8_is_kept_byte_for_byte(tmp_path: Path) -> None:
+    """As Python gives it to programs: surrogates for such bytes."""
+    assert main([str(tmp_path / "out"), "-s", "k", "\udcff"]) == 0
+    assert decode((tmp_path / "out").read_bytes()) == {"k": b"\xff"}
+
+
 keys = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 
@@ -65,6 +71,7 @@ def test_store_is_filled_to_the_last_byte_and_not_beyond(tmp_path: Path, capsys:
 
 @pytest.mark.parametrize(("args", "text"), [
     (["-s", "", "x"], "'' is no key"), (["-s", "ip", "1.2.3.4", "-s", "ip", "1.2.3.5"], "the key ip is given twice"),
+    (["-s", "\udcff", "x"], "is not UTF-8"),
     (["-f", "startup_kernel", "absent.elf"], "No such file or directory: absent.elf")])
 def test_errors_are_one_line_and_nothing_is_written(tmp_path: Path, args: list[str], text: str,
                                                     capsys: pytest.CaptureFixture[str]) -> None:
