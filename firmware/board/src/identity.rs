@@ -3,6 +3,10 @@
 use crate::csr;
 use crate::register::{read, read64, write};
 
+/// Which gateware this program was compiled for: the CRC-32 of its `csr.rs`. `corelog flash` looks for this text, and
+/// refuses gateware whose bitstream has another number.
+pub const MADE_FOR: &str = concat!("made for registers ", env!("CORELOG_REGISTERS"));
+
 /// Why the SoC was reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ResetCause {

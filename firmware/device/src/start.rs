@@ -88,6 +88,7 @@ fn banner() {
     let mut buffer = [0; 128];
     info!(target: NAME, "gateware ident {}", identity::gateware(&mut buffer));
     info!(target: NAME, "software ident {FIRMWARE}");
+    info!(target: NAME, "{}", identity::MADE_FOR);
     let cause = match identity::reset_cause() {
         ResetCause::PowerOn => "power-on",
         ResetCause::Requested => "requested",
