@@ -1,8 +1,8 @@
 # Written without a nixpkgs at hand, and never built by Nix. Nix 2.8 has evaluated every output to its derivation with a
 # stand-in for nixpkgs that has only the names used here and refuses any other argument. The names, and what functions
 # take, were looked up in nixpkgs' sources (not all of them as in 25.05) and in flakes of others that use them, the
-# hashes are those of the downloaded files, and the steps of gateware, bootloader and firmware were done by hand, gateware
-# and bootloader with the installed packages. There is no flake.lock: the first `nix flake lock` makes it.
+# hashes are those of the downloaded files, and the steps of gateware, bootloader and firmware were done by hand, the
+# first two with the installed packages. There is no flake.lock: the first `nix flake lock` makes it.
 {
   description = "Corelog: the core device speaks. Gateware, firmware and host programs, compatible with ARTIQ";
 
