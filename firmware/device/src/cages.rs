@@ -10,8 +10,8 @@ use crate::record::{info, warn};
 /// Those that were found.
 pub type Cages = [Option<Pair>; 2];
 
-/// How often a pair of cages is looked at; one of whose chip there is trouble less often. An LED that changes takes 1 ms
-/// of the processor's time.
+/// How often a pair of cages is looked at, and how often after an error. An LED that changes takes 1 ms of the
+/// processor's time.
 const LOOK: Duration = Duration::from_millis(50);
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
