@@ -128,6 +128,7 @@ async def test_what_is_not_for_the_board_is_refused(board: FlashBoard) -> None:
             ((gateware(KC705), *good[1:]), "its gateware is for another FPGA"),
             ((*good[:2], firmware(b"ARTIQ satellite manager")), "its firmware is a satman.fbi, for other gateware"),
             ((*good[:2], firmware(b"")), "its firmware is neither"),
+            ((*good[:2], firmware(b"ARTIQ runtime made for registers 12345678")), "gateware with registers 12345678"),
             ((good[0], BOOTLOADER[1:], good[2]), "the checksum of its bootloader is wrong"),
             ((good[1], good[0], good[2]), "its first part is no bitstream"),
         ]:

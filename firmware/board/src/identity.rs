@@ -6,6 +6,11 @@ use crate::register::{read, read64, write};
 /// Which gateware this program was compiled for: the CRC-32 of its `csr.rs`. `corelog flash` looks for this text, and
 /// refuses gateware whose bitstream has another number.
 pub const MADE_FOR: &str = concat!("made for registers ", env!("CORELOG_REGISTERS"));
+/// The same as a number.
+pub const REGISTERS: u32 = match u32::from_str_radix(env!("CORELOG_REGISTERS"), 16) {
+    Ok(number) => number,
+    Err(_) => panic!("build.rs writes it in hexadecimal"),
+};
 
 /// Why the SoC was reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

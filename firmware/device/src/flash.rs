@@ -5,11 +5,11 @@
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use corelog_board::{clock, flash, memory};
+use corelog_board::{clock, flash, identity, memory};
 use corelog_periph::crc::Crc;
 pub use corelog_periph::image::LONGEST;
 use corelog_periph::image::{Check, Image as Checked, Layout};
-use corelog_periph::update::{Step, Update};
+use corelog_periph::update::{Own, Step, Update};
 use critical_section::Mutex;
 use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
@@ -176,7 +176,7 @@ async fn write(image: Checked<'_>, layout: Layout) -> bool {
         error!("flash memory not written: {}", corelog_periph::update::Failure::from(error));
         return false;
     }
-    let mut update = Update::new(image, layout, ROLE);
+    let mut update = Update::new(image, layout, Own { role: ROLE, registers: identity::REGISTERS });
     let (mut begun, mut steps) = (false, 0u32);
     loop {
         match update.step(&mut flash, clock::now()) {

@@ -101,6 +101,8 @@ pub struct Image<'a> {
     parts: [&'a [u8]; 3],
     /// What its firmware is for.
     pub role: Role,
+    /// Which registers its firmware was compiled for, if it says so.
+    pub registers: Option<u32>,
     /// What its gateware is for, if it says so; see [`fpga`].
     pub fpga: Option<u32>,
 }
@@ -258,7 +260,8 @@ impl<'a> Check<'a> {
                     return Err(Refusal::PartChecksum(Part::Firmware));
                 }
                 let role = self.search.role().ok_or(Refusal::NoRole)?;
-                return Ok(Some(Image { parts: self.parts, role, fpga: fpga(gateware) }));
+                let registers = self.search.registers();
+                return Ok(Some(Image { parts: self.parts, role, registers, fpga: fpga(gateware) }));
             }
         }
         Ok(None)

@@ -1,4 +1,4 @@
-//! Which program a firmware image holds, by what the program says when it starts.
+//! Which program a firmware image holds, and for which gateware, by what the program says when it starts.
 
 /// The firmware of a core device, or of a satellite.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +21,9 @@ impl Role {
 
 const RUNTIME: [u8; 13] = complement(b"ARTIQ runtime");
 const SATMAN: [u8; 23] = complement(b"ARTIQ satellite manager");
+/// Stands before the number of the registers that the program was compiled for.
+const MADE_FOR: [u8; 19] = complement(b"made for registers ");
+const DIGITS: usize = 8;
 
 /// Each byte's complement, so that no program contains the titles of all only because it looks for them.
 const fn complement<const N: usize>(text: &[u8; N]) -> [u8; N] {
@@ -33,15 +36,16 @@ const fn complement<const N: usize>(text: &[u8; N]) -> [u8; N] {
     bytes
 }
 
-/// Looks for titles in bytes that go by in pieces; a title across pieces is found if they overlap by [`OVERLAP`].
+/// Looks for these texts in bytes that go by in pieces; one across pieces is found if they overlap by [`OVERLAP`].
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Search {
     runtime: bool,
     satman: bool,
+    registers: Option<u32>,
 }
 
-/// Bytes of the longest title but one.
-pub const OVERLAP: usize = SATMAN.len() - 1;
+/// Bytes of the longest text but one.
+pub const OVERLAP: usize = MADE_FOR.len() + DIGITS - 1;
 
 impl Search {
     /// Takes the next piece.
@@ -52,6 +56,17 @@ impl Search {
             self.runtime |= begins(rest, &RUNTIME);
             self.satman |= begins(rest, &SATMAN);
         }
+        for start in (0..bytes.len()).filter(|&start| bytes[start] == !MADE_FOR[0]) {
+            let rest = &bytes[start..];
+            if begins(rest, &MADE_FOR) {
+                self.registers = self.registers.or(number(&rest[MADE_FOR.len()..]));
+            }
+        }
+    }
+
+    /// The registers that the program was compiled for, by the number of their map, if it says so.
+    pub fn registers(self) -> Option<u32> {
+        self.registers
     }
 
     /// The role, if the bytes hold the title of one program.
@@ -66,4 +81,9 @@ impl Search {
 
 fn begins(bytes: &[u8], title: &[u8]) -> bool {
     bytes.len() >= title.len() && bytes.iter().zip(title).all(|(&byte, &inverted)| byte == !inverted)
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    let digits = core::str::from_utf8(bytes.get(..DIGITS)?).ok()?;
+    u32::from_str_radix(digits, 16).ok()
 }

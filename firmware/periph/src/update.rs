@@ -46,6 +46,8 @@ pub enum Failure {
     OtherFpga,
     /// The firmware is for the other role, and the gateware is the one that is there.
     OtherRole(Role),
+    /// The firmware is for other registers than these, and the gateware is the one that is there.
+    OtherRegisters(u32),
     /// It does not keep what is written to this address.
     Differs(u32),
 }
@@ -68,6 +70,9 @@ impl fmt::Display for Failure {
             Failure::Slow => f.write_str("the flash memory does not come to an end"),
             Failure::OtherFpga => f.write_str("its gateware is for another FPGA"),
             Failure::OtherRole(role) => write!(f, "its firmware is a {}, for other gateware", role.file()),
+            Failure::OtherRegisters(number) => {
+                write!(f, "its firmware is for gateware with registers {number:08x}, which this is not")
+            }
             Failure::Differs(address) => write!(f, "the flash memory does not keep what is written at {address:#08x}"),
         }
     }
@@ -109,11 +114,20 @@ enum Phase {
     Verify(u32, usize),
 }
 
+/// What the program is that does the job, and so what the gateware is that is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Own {
+    /// What it makes of the board.
+    pub role: Role,
+    /// The registers that it was compiled for.
+    pub registers: u32,
+}
+
 /// A job.
 pub struct Update<'a> {
     image: Image<'a>,
     layout: Layout,
-    own: Role,
+    own: Own,
     phase: Phase,
     /// Sectors that do not hold what they should.
     differing: Sectors,
@@ -125,8 +139,8 @@ pub struct Update<'a> {
 }
 
 impl<'a> Update<'a> {
-    /// To write `image` to a flash of this layout, on a board whose role is `own`.
-    pub fn new(image: Image<'a>, layout: Layout, own: Role) -> Update<'a> {
+    /// To write `image` to a flash of this layout.
+    pub fn new(image: Image<'a>, layout: Layout, own: Own) -> Update<'a> {
         let differing = Sectors::default();
         Update { image, layout, own, phase: Phase::Fpga, differing, part: None, attempt: 0, begun: None }
     }
@@ -176,7 +190,7 @@ impl<'a> Update<'a> {
     fn compare(&mut self, flash: &mut impl Flash, part: usize, offset: usize) -> Result<(), Failure> {
         let Some(&which) = Part::ALL.get(part) else {
             self.phase = if self.differing == Sectors::default() { Phase::Choose } else { Phase::Invalidate };
-            return self.check_role();
+            return self.check_firmware();
         };
         let Some(rest @ [_, ..]) = self.image.part(which).get(offset..) else {
             self.phase = Phase::Compare(part + 1, 0);
@@ -195,11 +209,14 @@ impl<'a> Update<'a> {
         Ok(())
     }
 
-    fn check_role(&self) -> Result<(), Failure> {
-        let other_gateware = self.differing.count(self.sectors(Part::Gateware)) != 0;
-        match self.image.role == self.own || other_gateware {
-            true => Ok(()),
-            false => Err(Failure::OtherRole(self.image.role)),
+    /// With the gateware that is there, firmware has to be for what runs on it.
+    fn check_firmware(&self) -> Result<(), Failure> {
+        let Image { role, registers, .. } = self.image;
+        match registers {
+            _ if self.differing.count(self.sectors(Part::Gateware)) != 0 => Ok(()),
+            _ if role != self.own.role => Err(Failure::OtherRole(role)),
+            Some(number) if number != self.own.registers => Err(Failure::OtherRegisters(number)),
+            _ => Ok(()),
         }
     }
 

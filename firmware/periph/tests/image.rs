@@ -153,6 +153,21 @@ fn role_is_found_wherever_the_title_stands_and_only_if_there_is_one() {
 }
 
 #[test]
+fn registers_of_the_firmware_are_found_wherever_they_stand() {
+    let registers = |payload: &[u8]| {
+        let mut parts = parts(Role::CoreDevice);
+        parts.firmware = fbi(&[b"ARTIQ runtime\0", payload].concat());
+        check(&parts.image()).unwrap().registers
+    };
+    for at in 4040..4110 {
+        assert_eq!(registers(&[&vec![b'm'; at], &b"made for registers 89abcdef"[..]].concat()), Some(0x89AB_CDEF));
+    }
+    for none in [&b""[..], b"made for registers ", b"made for registers 89abcde", b"made for registers 89abcdeg"] {
+        assert_eq!(registers(none), None);
+    }
+}
+
+#[test]
 fn any_bytes_with_a_right_checksum_are_refused_without_panic() {
     let mut random = Random::new();
     for _ in 0..3000 {

@@ -5,11 +5,13 @@ mod model;
 use corelog_periph::image::{Image, Part};
 use corelog_periph::nor::{Error, SECTOR};
 use corelog_periph::role::Role;
-use corelog_periph::update::{Failure, Step, Update};
+use corelog_periph::update::{Failure, Own, Step, Update};
 use model::flash::{Model, POWER_CUT};
-use model::images::{bootloader, check, firmware, gateware, image, KASLI, KC705, LAYOUT};
+use model::images::{bootloader, check, fbi, firmware, gateware, image, KASLI, KC705, LAYOUT};
 use model::random::Random;
 
+/// Of the program that does the job.
+const REGISTERS: u32 = 0x0BAD_C0DE;
 const STORE: &[u8] = b"\x00\x00\x00\x0eip\x001.2.3.4";
 
 struct Build {
@@ -57,8 +59,8 @@ fn starts(flash: &Model) -> bool {
 }
 
 /// Runs a job to its end; what it said it writes.
-fn run(flash: &mut Model, image: Image, own: Role) -> Result<Vec<(Part, u32)>, Failure> {
-    let mut update = Update::new(image, LAYOUT, own);
+fn run(flash: &mut Model, image: Image, role: Role) -> Result<Vec<(Part, u32)>, Failure> {
+    let mut update = Update::new(image, LAYOUT, Own { role, registers: REGISTERS });
     let mut written = Vec::new();
     for now in 0..1_000_000 {
         match update.step(flash, now)? {
@@ -189,6 +191,23 @@ fn firmware_of_the_other_role_needs_other_gateware() {
 }
 
 #[test]
+fn firmware_for_other_registers_needs_other_gateware() {
+    let mut random = Random::new();
+    let old = Build::new(&mut random);
+    let mut flash = old.board(&random);
+    for (number, fits) in [("0badc0de", true), ("0badc0df", false)] {
+        let firmware = fbi(format!("ARTIQ runtime, made for registers {number}").as_bytes());
+        let bytes = image([&old.gateware, &old.bootloader, &firmware]);
+        let changes = flash.changes;
+        let done = run(&mut flash, check(&bytes).unwrap(), Role::CoreDevice).map(|_| ());
+        assert_eq!(done, if fits { Ok(()) } else { Err(Failure::OtherRegisters(0x0BAD_C0DF)) });
+        assert_eq!(flash.changes == changes, !fits);
+        let bytes = image([&gateware(&mut random, KASLI, 5_000), &old.bootloader, &firmware]);
+        assert!(run(&mut flash.clone(), check(&bytes).unwrap(), Role::CoreDevice).is_ok());
+    }
+}
+
+#[test]
 fn flash_that_does_not_keep_a_bit_fails_the_job_and_nothing_starts() {
     let mut random = Random::new();
     let old = Build::new(&mut random);
@@ -213,7 +232,7 @@ fn flash_that_stays_busy_or_does_not_answer_ends_the_job() {
     let old = Build::new(&mut random);
     let bytes = Build::new(&mut random).bytes();
     let mut flash = old.board(&random);
-    let mut update = Update::new(check(&bytes).unwrap(), LAYOUT, Role::CoreDevice);
+    let mut update = Update::new(check(&bytes).unwrap(), LAYOUT, Own { role: Role::CoreDevice, registers: REGISTERS });
     flash.hangs = true;
     let mut now = 0;
     let end = loop {

@@ -7,7 +7,7 @@ use corelog_periph::crc::Crc;
 use corelog_periph::image::{Check, Image, Layout, Part};
 use corelog_periph::nor::{Error, Flash, PAGE, SECTOR};
 use corelog_periph::role::Role;
-use corelog_periph::update::{Failure, Step, Update};
+use corelog_periph::update::{Failure, Own, Step, Update};
 
 use crate::choices::Choices;
 
@@ -18,8 +18,9 @@ const SYNC: &[u8] = &[0xAA, 0x99, 0x55, 0x66];
 const TITLES: [(&[u8], Role); 2] =
     [(b"ARTIQ runtime", Role::CoreDevice), (b"ARTIQ satellite manager", Role::Satellite)];
 
-/// Any bytes as an image; whether it is one.
-pub fn bytes(data: &[u8], own: Role) -> bool {
+/// Any bytes as an image; whether it is one. `role`: of the board that it comes to.
+pub fn bytes(data: &[u8], role: Role) -> bool {
+    let own = Own { role, registers: 0x89AB_CDEF };
     let taken = check(data);
     assert_eq!(taken.map(|image| (Part::ALL.map(|part| image.part(part)), image.role)), plain(data));
     taken.inspect(|&image| written(image, own)).is_some()
@@ -96,6 +97,11 @@ fn firmware(choose: &mut impl Choices) -> Vec<u8> {
     for (title, _) in TITLES {
         if choose.one_in(2) {
             put(choose, &mut payload, title);
+        }
+    }
+    for made_for in [b"made for registers 89abcdef", b"made for registers 89abcdee"] {
+        if choose.one_in(4) {
+            put(choose, &mut payload, made_for);
         }
     }
     let wrong = if choose.one_in(20) { choose.below(3).wrapping_sub(1) } else { 0 };
@@ -200,7 +206,7 @@ impl Flash for Chip {
 
 /// Writes the image over one of another FPGA's, of this one's, and over itself: either all of it stands there
 /// afterwards or nothing is changed, and never the configuration.
-fn written(image: Image<'_>, own: Role) {
+fn written(image: Image<'_>, own: Own) {
     let mut chip = Chip::default();
     chip.sector(LAYOUT.storage).fill(0x5A);
     for round in 0..2 {
@@ -223,7 +229,11 @@ fn written(image: Image<'_>, own: Role) {
                 assert!(round == 0 || chip == before, "what is there is written again");
             }
             Err(Failure::OtherRole(role)) => {
-                assert!(role == image.role && role != own, "its role is this board's");
+                assert!(role == image.role && role != own.role, "its role is this board's");
+                assert!(chip == before, "refused, and something is changed");
+            }
+            Err(Failure::OtherRegisters(number)) => {
+                assert!(Some(number) == image.registers && number != own.registers, "its registers are this board's");
                 assert!(chip == before, "refused, and something is changed");
             }
             Err(failure) => panic!("{failure}"),
