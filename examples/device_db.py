@@ -30,6 +30,13 @@ device_db = {
         "class": "TTLInput",
         "arguments": {"channel": 8},
     },
+    # Counts the edges that ttl8 sees.
+    "ttl8_counter": {
+        "type": "local",
+        "module": "corelog.coredevice.edge_counter",
+        "class": "EdgeCounter",
+        "arguments": {"channel": 10},
+    },
     "ttl_loop_out": "ttl7",
     "ttl_loop_in": "ttl8",
 }

@@ -74,7 +74,7 @@ def test_mac_slot_memories_are_aligned_to_their_size_and_uncached(described: Any
 def test_the_contract_with_the_firmware_holds(described: Any) -> None:
     constants, registers = described["constants"], described["registers"]
     assert constants["clock_frequency"] == 2_000_000
-    assert constants["rtio_channels"] == 10
+    assert constants["rtio_channels"] == 11
     assert constants["rtio_mu_per_coarse"] * constants["rtio_mu_fs"] * constants["clock_frequency"] == 10**15
     assert described["memories"]["main_ram"]["base"] == 0x40000000
     assert {name: registers[name]["words"] for name in (

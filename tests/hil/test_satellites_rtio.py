@@ -25,8 +25,9 @@ pytestmark = [
     pytest.mark.board, pytest.mark.simulated("it looks at the pads and at wires between them"),
     pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
-LOOP_OUT, LOOP_IN = 7, 8  # connected on each board
+LOOP_OUT, LOOP_IN, LOOP_COUNTER = 7, 8, 10  # connected on each board
 SENSITIVITY, RISING = 2, 1
+COUNT_RISING, COUNT_BOTH, SEND, ZERO = 1, 3, 4, 8
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["chain", "star"])
@@ -57,6 +58,28 @@ async def test_a_pulse_of_a_satellite_comes_back_at_its_input_as_on_the_core_dev
         _, sent, received, _, count = done.results
         assert received == sent // COARSE * COARSE, "inputs know how long the way to them is"
         assert count == 1, "the second pulse"
+
+
+async def test_an_edge_counter_of_a_satellite_counts_what_its_input_sees(tree: Board) -> None:
+    program = Program()
+    program.break_realtime(5 * SLACK)
+    program.output(on(2, LOOP_OUT), 0, 0)
+    for edges in (COUNT_RISING, COUNT_BOTH):
+        program.delay(MS)
+        program.output(on(2, LOOP_COUNTER), 0, edges | ZERO)
+        for n in range(10):
+            program.delay(COARSE)
+            program.output(on(2, LOOP_OUT), 0, (n + 1) % 2)
+        program.delay(MS)
+        program.output(on(2, LOOP_COUNTER), 0, SEND)
+    program.now()
+    for _ in range(2):
+        program.input(on(2, LOOP_COUNTER), 30 * MS)
+    done = await play(tree, program)
+    assert isinstance(done, Done), done
+    _, end, _, rising, sent, both = done.results
+    assert (rising, both) == (5, 10)
+    assert sent == end // COARSE * COARSE
 
 
 async def test_an_input_of_a_satellite_without_event_says_so_after_its_time(tree: Board) -> None:

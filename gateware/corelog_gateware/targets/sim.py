@@ -9,7 +9,7 @@ from pathlib import Path
 
 from migen import Module, Signal
 
-from ..rtio.phy import slow, ttl
+from ..rtio.phy import edge_counter, slow, ttl
 from ..version import version
 
 CLOCK_FREQUENCY = 2_000_000
@@ -23,11 +23,13 @@ def ident(variant: str) -> str:
 
 
 def rtio_phys(pads: Signal) -> list[tuple[str, Module]]:
-    """Channels 0 to 7 are TTL outputs, 8 a TTL input connected to output 7, 9 an output that is busy for a while."""
+    """Channels 0 to 7 are TTL outputs, 8 a TTL input connected to output 7, 9 an output that is busy for a while,
+    10 counts the edges that the input sees."""
     return [
         *((f"ttl{n}", ttl.Output(pads[n])) for n in range(8)),
         ("ttl8", ttl.Input(pads[7])),
         ("slow0", slow.Output(busy_cycles=64)),
+        ("ttl8_counter", edge_counter.CoarseEdgeCounter(pads[7])),
     ]
 
 

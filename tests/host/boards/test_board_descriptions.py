@@ -69,17 +69,19 @@ def test_counters_of_a_card_come_after_its_channels_one_for_each_input_with_its_
     assert [channel.name for channel in channels if channel.kind != "counter"] == [f"ttl{n}" for n in range(24)]
 
 
-def test_database_has_counters_under_the_names_of_their_inputs_on_every_board(tmp_path: Path) -> None:
+@pytest.mark.parametrize("artiq", [False, True])
+def test_database_has_counters_under_the_names_of_their_inputs_on_every_board(tmp_path: Path, artiq: bool) -> None:
     card = DIO | {"edge_counter": True}
-    text = database(board(base="master", peripherals=[card]), {5: board(base="satellite", peripherals=[card])})
+    text = database(board(base="master", peripherals=[card]), {5: board(base="satellite", peripherals=[card])}, artiq)
     db = loaded(text, tmp_path)
     counters = {name: entry for name, entry in db.items() if name.endswith("_counter")}
     assert {name: entry["arguments"] for name, entry in counters.items()} == {
         **{f"ttl{i}_counter": {"channel": 8 + i} for i in range(4)},
         **{f"ttl{8 + i}_counter": {"channel": 0x50008 + i} for i in range(4)},
     }  # fmt: skip
+    package = "artiq" if artiq else "corelog"
     assert {(entry["module"], entry["class"]) for entry in counters.values()} == {
-        ("corelog.coredevice.edge_counter", "EdgeCounter")}
+        (f"{package}.coredevice.edge_counter", "EdgeCounter")}
     assert device_db.problems(db) == []
 
 

@@ -193,9 +193,10 @@ def test_board_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
 def test_rtiomap_writes_the_names_of_the_example_database(tmp_path: Path) -> None:
     result = corelog("rtiomap", "--device-db", str(EXAMPLES / "device_db.py"), "--show", "map", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert set(result.stdout.splitlines()) == {*(f"{i} -> ttl{i}" for i in range(9)), "9 -> slow0"}
+    assert set(result.stdout.splitlines()) == {
+        *(f"{i} -> ttl{i}" for i in range(9)), "9 -> slow0", "10 -> ttl8_counter"}
     data = (tmp_path / "map").read_bytes()
-    assert data[:4] == b"\x0a\0\0\0" and b"\x04\0\0\0\x04\0\0\0ttl4" in data
+    assert data[:4] == b"\x0b\0\0\0" and b"\x04\0\0\0\x04\0\0\0ttl4" in data
 
 
 def test_device_map_has_the_documented_bytes() -> None:
