@@ -60,10 +60,10 @@ def check(region: str, data: bytes, name: str, target: Target | None = None) -> 
         if not data:
             raise ImageError("is empty")
         image = _CHECKS[region](data, name)
-        part = image.fields.get("Part name", "")
-        if target and part and not part.startswith(target.part):
-            raise ImageError(f"is for a {part}, but a {target.name} has a {target.part}")
-        if not target and region == GATEWARE:
+        if region == GATEWARE:
+            part = image.fields["Part name"]
+            if target and not part.startswith(target.part):
+                raise ImageError(f"is for a {part or 'nameless part'}, but a {target.name} has a {target.part}")
             target = of_part(part)
         if target and len(image.data) > (size := target.region(region).size):
             raise ImageError(f"is too large: {len(image.data)} bytes, {region} of a {target.name} has {size}")
@@ -108,7 +108,8 @@ def _gateware(data: bytes, name: str) -> Image:
             pos += 3
             if mark != key or pos + length > len(data):
                 raise ImageError(f"is damaged: its header lacks {title!r}")
-            fields[title] = data[pos : pos + length].rstrip(b"\0").decode("latin-1")
+            text = data[pos : pos + length].rstrip(b"\0").decode("latin-1")
+            fields[title] = "".join(sign if sign.isprintable() else "?" for sign in text)
             pos += length
         mark, length = struct.unpack_from(">cI", data, pos)
     except struct.error:

@@ -6,6 +6,8 @@ import zlib
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from corelog.flash import layout
 from corelog.flash.files import read_all
@@ -61,6 +63,42 @@ def test_swapped_image_is_refused_and_named(region: str, other: str) -> None:
     assert kind(data)
     with pytest.raises(ImageError, match=f"file is {kind(data)[:8]}"):
         check(region, data, "file", KASLI)
+
+
+texts = st.binary(max_size=40)
+edits = st.lists(st.tuples(st.integers(0, 1 << 12), st.integers(0, 8), st.binary(max_size=8)), max_size=3)
+files = st.one_of(
+    st.builds(bitstream, st.binary(max_size=200) | st.just(PAYLOAD), texts | st.just(b"7a100tfgg484"), texts),
+    st.builds(bootloader, st.binary(max_size=40)), st.builds(firmware, st.binary(max_size=80)),
+    st.builds(bare_bitstream, st.integers(0, (1 << 32) - 1), st.integers(0, 60)),
+    st.sampled_from([*SOUND.values(), SATMAN, BOOT_BIN, bare_bitstream(), b""]), st.binary(max_size=100))
+
+
+@example(bitstream(part=b"6slx45\nError"), [], GATEWARE, None)
+@example(bitstream(part=b""), [], GATEWARE, KASLI)
+@given(files, edits, st.sampled_from(REGIONS), st.sampled_from([KASLI, KC705, None]))
+def test_any_file_is_an_image_that_fits_or_is_refused_in_one_line(
+        data: bytes, edits: list[tuple[int, int, bytes]], region: str, target: layout.Target | None) -> None:
+    for at, length, new in edits:
+        at %= len(data) + 1
+        data = data[:at] + new + data[at + length :]
+    for name in ("file", "file.bin"):
+        try:
+            image = check(region, data, name, target)
+        except ImageError as exc:
+            assert str(exc).isprintable() and str(exc).startswith("file")
+            continue
+        assert data.endswith(image.data) and image.region == region
+        assert all(value.isprintable() for value in image.fields.values())
+        body = image.data
+        if region == BOOTLOADER:
+            assert zlib.crc32(body[:-4]) == int.from_bytes(body[-4:], "little")
+        elif region == FIRMWARE:
+            assert struct.unpack_from("<II", body) == (len(body) - 8, zlib.crc32(body[8:]))
+        elif region == GATEWARE:
+            assert (target or layout.of_part(image.fields["Part name"])).part in image.fields["Part name"]
+            assert bytes.fromhex("aa995566") in body
+    assert kind(data).isprintable()
 
 
 def test_random_bytes_are_nothing() -> None:
