@@ -7,6 +7,7 @@ import pytest
 
 from corelog_gateware.check import synthesis
 from corelog_gateware.check.clocks import CheckError
+from corelog_gateware.check.report import Outcome, sizes
 
 COUNTER = """
 module top (input clk, output [15:0] q);
@@ -53,6 +54,21 @@ def test_a_memory_too_large_for_any_device_is_cut_down() -> None:
         synthesis.with_less_memory(verilog, "gone", 16)
 
 
+def test_the_table_says_which_figures_are_of_an_earlier_run() -> None:
+    outcomes = [Outcome("one", usage=synthesis.Usage("xc7a100t", {"LUT": 6340}, 61.7)),
+                Outcome("other", usage=synthesis.Usage("xc7a100t", {"LUT": 634}, 61.7, "2026-11-20 15:41"))]
+    rows = sizes(outcomes).splitlines()[2:]
+    assert [row.split("|")[-2].strip() for row in rows] == ["62", "unchanged since 2026-11-20 15:41"]
+    assert "6340 (10%)" in rows[0] and "634 (1%)" in rows[1]
+
+
+def test_an_error_that_yosys_only_logs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = "open('yosys.log', 'w').write('all is well\\ntop.v:7: ERROR: no such cell\\n'); exit(1)"
+    monkeypatch.setattr(synthesis, "yosys", lambda: [sys.executable, "-c", program])
+    with pytest.raises(CheckError, match=r"Yosys failed: top\.v:7: ERROR: no such cell: see .*yosys\.log"):
+        synthesis.synthesise(tmp_path, "top", "xc7a100t")
+
+
 def test_yosys_itself_counts_a_design_and_refuses_one_without_a_clock(tmp_path: Path) -> None:
     try:
         synthesis.yosys()
@@ -63,7 +79,8 @@ def test_yosys_itself_counts_a_design_and_refuses_one_without_a_clock(tmp_path: 
     usage = synthesis.synthesise(tmp_path, "top", "xc7a100t", least=10)
     assert usage.used["FF"] == 16 and usage.used["BUFG"] == 1
     source.write_text("// another day\n" + source.read_text())
-    assert synthesis.synthesise(tmp_path, "top", "xc7a100t", least=10) == usage
+    again = synthesis.synthesise(tmp_path, "top", "xc7a100t", least=10)
+    assert again == usage and again.since and not usage.since
     source.write_text(COUNTER.format(clock="1'b0"))
     with pytest.raises(CheckError, match="LUTs are left of the design: is a clock or reset not connected"):
         synthesis.synthesise(tmp_path, "top", "xc7a100t", least=10)

@@ -11,7 +11,7 @@ from corelog_gateware.check import allowed
 from corelog_gateware.check.__main__ import check_quickly
 from corelog_gateware.check.crossings import Crossing, crossings
 from corelog_gateware.check.design import Design
-from corelog_gateware.check.variants import Variant, all_variants
+from corelog_gateware.check.variants import Variant, all_variants, newest
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,11 @@ def test_there_is_a_variant_of_every_board_and_role() -> None:
     found = {(variant.name.removesuffix(f"-{variant.role}"), variant.role) for variant in all_variants().values()}
     boards = ("sim", "kasli-v1.0", "kasli-v1.1", "kasli-v2.0", "kc705")
     assert found == {(board, role) for board in boards for role in ("standalone", "master", "satellite")}
+
+
+def test_the_newest_revision_of_every_board_and_role_is_synthesised_when_time_is_short() -> None:
+    roles = ("standalone", "master", "satellite")
+    assert newest(all_variants()) == {f"{board}-{role}" for board in ("kasli-v2.0", "kc705") for role in roles}
 
 
 @pytest.mark.parametrize("synchronised", [False, True], ids=["raw", "through a MultiReg"])

@@ -13,7 +13,7 @@ from . import allowed, constraints, firmware, synthesis
 from .clocks import CheckError
 from .elaborate import Found, elaborate
 from .report import Outcome, report, sizes
-from .variants import OUTPUT, Variant, all_variants
+from .variants import OUTPUT, Variant, all_variants, newest
 
 # What a simulated board is compared with, though it is for no device.
 DEVICE_OF_SIMULATED = "xc7a100t"
@@ -26,6 +26,10 @@ def get_argparser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="print the names of the variants")
     parser.add_argument("--jobs", type=int, default=1, help="variants at a time (default: %(default)s); 1 GB each")
     parser.add_argument("--quick", action="store_true", help="neither synthesis nor firmware")
+    parser.add_argument(
+        "--newest", action="store_true",
+        help="synthesise only the latest hardware revision of each board and role, check the others as ever",
+    )  # fmt: skip
     return parser
 
 
@@ -50,8 +54,8 @@ def check_quickly(variant: Variant, entries: list[allowed.Entry]) -> Outcome:
     return outcome
 
 
-def check_fully(variant: Variant, outcome: Outcome, found: Found, rust: toolchain.Toolchain) -> None:
-    """Its firmware compiles, and it fits into its device."""
+def check_firmware(variant: Variant, outcome: Outcome, rust: toolchain.Toolchain) -> None:
+    """Its firmware compiles."""
     try:
         uses = firmware.compile_uses(
             variant.directory / "generated" / "csr.rs", variant.role, variant.directory / "marked", rust
@@ -60,6 +64,10 @@ def check_fully(variant: Variant, outcome: Outcome, found: Found, rust: toolchai
         outcome.faults += [f"its firmware: {error}" for error in uses.errors]
     except CheckError as error:
         outcome.faults.append(str(error))
+
+
+def check_size(variant: Variant, outcome: Outcome, found: Found) -> None:
+    """It fits into its device."""
     gateware = variant.directory / "gateware"
     try:
         if variant.is_simulated:
@@ -86,13 +94,19 @@ def main(argv: list[str] | None = None) -> int:
     try:
         entries = allowed.load()
         rust = None if args.quick else toolchain.find()
+        if rust is not None:
+            synthesis.yosys()
     except (CheckError, BuildError) as error:
         sys.exit(f"check: {error}")
+
+    sized = newest(known) if args.newest else set(known)
 
     def check(name: str) -> Outcome:
         outcome = check_quickly(known[name], entries)
         if rust is not None and outcome.found is not None:
-            check_fully(known[name], outcome, outcome.found, rust)
+            check_firmware(known[name], outcome, rust)
+            if name in sized:
+                check_size(known[name], outcome, outcome.found)
         print(f"{name}: {'; '.join(outcome.faults) or 'well'}", file=sys.stderr, flush=True)
         return outcome
 
@@ -105,8 +119,10 @@ def main(argv: list[str] | None = None) -> int:
                    for entry in entries if entry not in fitting]
     OUTPUT.mkdir(parents=True, exist_ok=True)
     (OUTPUT / "report.md").write_text(report(outcomes, general))
-    if not args.quick:
+    if any(outcome.usage for outcome in outcomes):
         print(sizes(outcomes))
+    if left := [] if args.quick else [outcome.name for outcome in outcomes if outcome.name not in sized]:
+        print("Not synthesised, as --newest says:", *left)
     faults = sum(len(outcome.faults) for outcome in outcomes) + len(general)
     print(*general, f"{len(outcomes)} variants, {faults} faults: see {OUTPUT / 'report.md'}", sep="\n", file=sys.stderr)
     return 1 if faults else 0

@@ -39,7 +39,8 @@ def sizes(outcomes: Iterable[Outcome]) -> str:
         if outcome.usage is not None:
             usage = outcome.usage
             cells = [f"{usage.used.get(name, 0):g} ({usage.share(name):.0%})" for name in RESOURCES]
-            rows.append([outcome.name, usage.device, *cells, f"{usage.seconds:.0f}"])
+            took = f"unchanged since {usage.since}" if usage.since else f"{usage.seconds:.0f}"
+            rows.append([outcome.name, usage.device, *cells, took])
     return table(["variant", "device", *RESOURCES, "s"], rows)
 
 

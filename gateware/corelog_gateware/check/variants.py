@@ -70,3 +70,10 @@ def _simulated() -> dict[str, Variant]:
 
 def all_variants() -> dict[str, Variant]:
     return _simulated() | _boards()
+
+
+def newest(variants: dict[str, Variant]) -> set[str]:
+    """Names of real boards: of each target and role, the latest hardware revision."""
+    boards = sorted((name.partition("-")[0], variant.role, name)
+                    for name, variant in variants.items() if not variant.is_simulated)
+    return set({(target, role): name for target, role, name in boards}.values())
