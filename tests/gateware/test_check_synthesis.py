@@ -69,6 +69,18 @@ def test_an_error_that_yosys_only_logs_is_told(tmp_path: Path, monkeypatch: pyte
         synthesis.synthesise(tmp_path, "top", "xc7a100t")
 
 
+def test_only_what_yosys_reads_makes_a_design_another_one(tmp_path: Path) -> None:
+    def key(comment: str, code: str, memory: str = "1f") -> str:
+        (tmp_path / "top.v").write_text(f"// of {comment}\n/*\n{comment}\n*/\n{code}\n// {comment}\n{code}\n")
+        (tmp_path / "top_mem.init").write_text(memory)
+        return synthesis.design_key(tmp_path, ["yosys", "-p", "stat"])
+
+    known = key("monday", "wire a;")
+    assert key("tuesday", "wire a;") == known
+    assert len({known, key("monday", "wire b;"), key("monday", "wire a;", "2f")}) == 3
+    assert synthesis.design_key(tmp_path, ["yosys", "-p", "check"]) != synthesis.design_key(tmp_path, ["yosys"])
+
+
 def test_yosys_itself_counts_a_design_and_refuses_one_without_a_clock(tmp_path: Path) -> None:
     try:
         synthesis.yosys()

@@ -27,6 +27,8 @@ DEVICES: dict[str, dict[str, int]] = {
 LIMIT = 0.8
 # A processor alone takes more. What has lost its clock is optimised away to next to nothing.
 LEAST_LUTS = 1500
+# As LiteX writes them: from the first column on.
+COMMENT = re.compile(r"^//[^\n]*\n?|^/\*.*?\*/\n?", re.MULTILINE | re.DOTALL)
 # What a cell takes; a LUT memory takes the LUTs of its slice.
 LUTS = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1S": 4, "RAM32X1S": 1,
         "RAM64X1S": 1, "RAM128X1S": 2, "SRL16E": 1, "SRLC32E": 1, "INV": 1, **{f"LUT{n}": 1 for n in range(1, 7)}}
@@ -112,12 +114,12 @@ def with_less_memory(verilog: str, name: str, words: int) -> str:
 
 
 def design_key(directory: Path, command: Sequence[str]) -> str:
-    """Changes with Yosys and with what it reads; comments, which have the date, are none of it."""
+    """Changes with Yosys and with what it reads; comments, with the date and an overview in an order that
+    changes, are none of it."""
     version = "" if find_spec("pyosys") is None else importlib.metadata.version("pyosys")
     total = hashlib.sha256(" ".join([version, *command]).encode())
     for path in sorted([*directory.glob("*.v"), *directory.glob("*.init")]):
-        lines = (line for line in path.read_text().splitlines() if not line.startswith("//"))
-        total.update("\n".join([path.name, *lines, ""]).encode())
+        total.update(f"{path.name}\n{COMMENT.sub('', path.read_text())}\n".encode())
     return total.hexdigest()
 
 
