@@ -31,6 +31,7 @@ board: setup ## only the simulated board, on 127.0.0.1
 
 test: setup ## every test that needs no hardware (FULL=1: with the longest floods)
 	@$(MAKE) --no-print-directory lint test-rust test-host test-gateware test-system
+	@$(MAKE) --no-print-directory gateware-check NEWEST=1 JOBS=2
 
 lint: setup ## ruff, mypy, and where installed rustfmt and clippy
 	$(VENV)/ruff check .
@@ -67,8 +68,8 @@ $(LABGRID)/installed: requirements-hil.lock | setup
 	$(VENV)/python -m pip install -q --disable-pip-version-check --no-deps --upgrade --target $(@D) -r $<
 	touch $@
 
-gateware-check: .venv/yosys-installed ## clocks, constraints, size and registers of every board (VARIANT=NAME: of one; JOBS=N at a time)
-	@$(VENV)/python -m corelog_gateware.check --jobs $(or $(JOBS),1) $(VARIANT)
+gateware-check: .venv/yosys-installed ## clocks, constraints, size, registers of every board (VARIANT=NAME: of one; JOBS=N at a time; NEWEST=1: sizes of the latest revisions)
+	@$(VENV)/python -m corelog_gateware.check --jobs $(or $(JOBS),1) $(if $(NEWEST),--newest) $(VARIANT)
 
 .venv/yosys-installed: requirements-check.lock | setup
 	$(VENV)/python -m pip install -q --disable-pip-version-check -r $<

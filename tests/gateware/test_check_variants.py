@@ -1,30 +1,12 @@
-"""Every variant elaborates, crosses clocks by named primitives, constrains every port, and has what its role needs.
-
-`make gateware-check` does the same, and then has Yosys and the firmware's compiler look at each.
-"""
+"""Which variants there are; a whole board with a seeded fault does not pass. `make gateware-check` checks them all."""
 
 import pytest
 from migen import Signal
 from migen.genlib.cdc import MultiReg
 
-from corelog_gateware.check import allowed
-from corelog_gateware.check.__main__ import check_quickly
 from corelog_gateware.check.crossings import Crossing, crossings
 from corelog_gateware.check.design import Design
-from corelog_gateware.check.variants import Variant, all_variants, newest
-
-
-@pytest.fixture(scope="module")
-def entries() -> list[allowed.Entry]:
-    return allowed.load()
-
-
-@pytest.mark.parametrize("variant", all_variants().values(), ids=lambda variant: variant.name)
-def test_a_variant_has_no_faults(variant: Variant, entries: list[allowed.Entry]) -> None:
-    outcome = check_quickly(variant, entries)
-    assert outcome.faults == []
-    assert outcome.found is not None
-    assert variant.is_simulated == (outcome.found.device == "")
+from corelog_gateware.check.variants import all_variants, newest
 
 
 def test_there_is_a_variant_of_every_board_and_role() -> None:
