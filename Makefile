@@ -6,6 +6,8 @@ VENV := .venv/bin
 LABGRID := .venv/labgrid
 # Tests that hold real time against a limit run alone, the others on all cores, module by module.
 PARALLEL := -n auto --dist loadfile -m "not timing"
+# Those of the host's programs wait half of their time.
+WAITING := $(shell expr $$(nproc) \* 3 / 2)
 # FULL=1: floods of full length in tests/hil.
 export FULL
 # What failed beside others is tried once more alone, and says so; what fails alone fails.
@@ -47,7 +49,7 @@ test-rust: setup ## ring and wire formats in Rust, against models (no board)
 	cd firmware && CARGO_TARGET_DIR=../build/rust cargo test --release --locked -p corelog-log -p corelog-proto -p corelog-config -p corelog-relay -p corelog-periph
 
 test-host: setup ## host programs and protocols (no board)
-	$(VENV)/pytest -q $(PARALLEL) tests/repo tests/host $(AGAIN) tests/repo tests/host; }
+	$(VENV)/pytest -q $(PARALLEL) -n $(WAITING) tests/repo tests/host $(AGAIN) tests/repo tests/host; }
 	$(VENV)/pytest -q -m timing tests/host $(AGAIN) tests/host; }
 
 test-gateware: setup ## gateware cores in simulation

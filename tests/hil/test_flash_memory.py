@@ -36,8 +36,8 @@ def gateware(idcode: int = KASLI) -> bytes:
     return b"".join(struct.pack(">I", word) for word in [*WORDS, idcode]) + RANDOM.randbytes(5000)
 
 
-def firmware(title: bytes = b"ARTIQ runtime") -> bytes:
-    payload = RANDOM.randbytes(4000) + title + RANDOM.randbytes(66_000)
+def firmware(title: bytes = b"ARTIQ runtime", length: int = 66_000) -> bytes:
+    payload = RANDOM.randbytes(4000) + title + RANDOM.randbytes(length)
     return struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
 
 
@@ -122,15 +122,18 @@ async def test_new_firmware_alone_leaves_gateware_and_bootloader_untouched(board
 
 async def test_what_is_not_for_the_board_is_refused(board: FlashBoard) -> None:
     good = await board.holding()
+    short = firmware(length=1000)
     async with AsyncMgmt(board.address, timeout=120.0) as device:
         before = (await device.identify()).boot_id
         for parts, reason in [
-            ((gateware(KC705), *good[1:]), "its gateware is for another FPGA"),
-            ((*good[:2], firmware(b"ARTIQ satellite manager")), "its firmware is a satman.fbi, for other gateware"),
-            ((*good[:2], firmware(b"")), "its firmware is neither"),
-            ((*good[:2], firmware(b"ARTIQ runtime made for registers 12345678")), "gateware with registers 12345678"),
-            ((good[0], BOOTLOADER[1:], good[2]), "the checksum of its bootloader is wrong"),
-            ((good[1], good[0], good[2]), "its first part is no bitstream"),
+            ((gateware(KC705), BOOTLOADER, short), "its gateware is for another FPGA"),
+            ((*good[:2], firmware(b"ARTIQ satellite manager", 1000)),
+             "its firmware is a satman.fbi, for other gateware"),
+            ((*good[:2], firmware(b"", 1000)), "its firmware is neither"),
+            ((*good[:2], firmware(b"ARTIQ runtime made for registers 12345678", 1000)),
+             "gateware with registers 12345678"),
+            ((good[0], BOOTLOADER[1:], short), "the checksum of its bootloader is wrong"),
+            ((good[1], good[0], short), "its first part is no bitstream"),
         ]:
             with pytest.raises(DeviceError):
                 await device.flash(parts)
