@@ -15,7 +15,7 @@ CORRUPTED = 1e-4
 
 
 # `make test FULL=1`: 20,000 records a board in the chain, which takes ten minutes on two processors.
-SIZES = {"chain": 20_000, "star": 2_000} if os.environ.get("FULL") else {"chain": 1_000, "star": 500}
+SIZES = {"chain": 20_000, "star": 2_000} if os.environ.get("FULL") else {"chain": 1_000, "star": 300}
 
 
 # The star is done with fewer: what differs is who shares a link.

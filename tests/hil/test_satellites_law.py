@@ -65,7 +65,7 @@ async def test_idle_boards_send_nothing_but_heartbeats(tree: SimulatedBench) -> 
 
 @chain
 async def test_a_satellite_that_floods_does_not_hold_up_the_records_of_the_others(tree: Bench) -> None:
-    many, few, interval = 1200, 100, 10_000
+    many, few, interval = 800, 60, 10_000
     flooding, others = 1, (0, 2)  # what the second satellite has to say comes through the first
     late: dict[int, int] = {}
     came: dict[int, int] = {}
