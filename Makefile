@@ -32,8 +32,7 @@ board: setup ## only the simulated board, on 127.0.0.1
 	@$(VENV)/corelog board
 
 test: setup ## every test that needs no hardware (FULL=1: with the longest floods)
-	@$(MAKE) --no-print-directory lint test-rust test-host test-gateware test-system
-	@$(MAKE) --no-print-directory gateware-check NEWEST=1 JOBS=2
+	@$(MAKE) --no-print-directory lint test-rust test-host test-gateware test-system gateware-check NEWEST=1 JOBS=2
 
 lint: setup ## ruff, mypy, and where installed rustfmt and clippy
 	$(VENV)/ruff check .

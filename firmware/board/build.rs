@@ -2,6 +2,8 @@
 
 use std::{env, fs, path::PathBuf, process};
 
+use corelog_periph::crc::Crc;
+
 /// Bytes at the end of RAM that keep their contents over a reset and over a change of the firmware.
 const RETAINED: u64 = 1 << 20;
 
@@ -39,7 +41,10 @@ fn main() {
         Err(error) => fail(&format!("cannot read {}: {error}", csr_path.display())),
     };
     println!("cargo:rustc-env=CORELOG_CSR={}", csr_path.display());
-    println!("cargo:rustc-env=CORELOG_REGISTERS={:08x}", crc32(csr.as_bytes()));
+    // By which gateware and firmware tell that they belong together: the bitstream has it as its UserID.
+    let mut registers = Crc::default();
+    registers.update(csr.as_bytes());
+    println!("cargo:rustc-env=CORELOG_REGISTERS={:08x}", registers.value());
     for (flag, name) in PARTS {
         println!("cargo:rustc-check-cfg=cfg({flag})");
         if csr.contains(&format!("pub const {name}:")) {
@@ -58,13 +63,6 @@ fn main() {
     fs::write(out.join("memory.x"), memory).expect("OUT_DIR can be written");
     fs::copy("link.x", out.join("link.x")).expect("OUT_DIR can be written");
     println!("cargo:rustc-link-search={}", out.display());
-}
-
-/// By which gateware and firmware tell that they belong together: the bitstream has it as its UserID.
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ if crc & 1 != 0 { 0xEDB8_8320 } else { 0 })
-    })
 }
 
 /// The value of `pub const NAME: type = value;` in the generated file.

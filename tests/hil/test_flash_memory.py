@@ -110,6 +110,7 @@ async def test_image_is_written_while_others_are_served_and_nobody_can_restart_t
                  "the flash memory is being written", "another one is under way"):  # fmt: skip
         assert text in said
     board.parts = parts
+    assert "flash memory held the image already" in await board.flash(*parts)
 
 
 async def test_new_firmware_alone_leaves_gateware_and_bootloader_untouched(board: FlashBoard) -> None:

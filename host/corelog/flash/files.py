@@ -86,7 +86,10 @@ def read_all(path: Path, target: Target | None = None, srcbuild: bool = False, m
     missing = [" or ".join(names) for names in layout.values() if not set(names) & set(present)]
     if missing and present:
         raise ImageError(f"{path} lacks {', '.join(missing)}: gateware, bootloader and firmware are all needed")
+    [gateware] = read(path, [GATEWARE], target, srcbuild)
     # the bitstream says which board it is for, and so how much room there is for the others
-    target = target or of_part(read(path, [GATEWARE], srcbuild=srcbuild)[0].fields["Part name"])
-    images = read(path, COMPONENTS, target, srcbuild, mixed)
-    return [image.data for image in images], images[0].fields
+    others = read(path, COMPONENTS[1:], target or of_part(gateware.fields["Part name"]), srcbuild)
+    images = [gateware, *others]
+    if not mixed:
+        check_together(images)
+    return [image.data for image in images], gateware.fields

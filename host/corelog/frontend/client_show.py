@@ -10,10 +10,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from corelog.frontend.client_tables import argument_table, dataset_table, device_table, printable, schedule_table
+from corelog.frontend.client_tables import argument_table, dataset_table, device_table, schedule_table
 from corelog.frontend.common import CommandError
 from corelog.frontend.live_log import LiveLog
 from corelog.frontend.master_link import BROADCAST, KEEPALIVE, NOTIFY, TIMEOUT
+from corelog.frontend.text_table import printable
 from corelog.master.log_lines import NAMES
 from sipyco import keepalive
 from sipyco.broadcast import Receiver

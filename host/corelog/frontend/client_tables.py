@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import pprint
 import time
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from corelog.frontend.text_table import table
 from corelog.language.units import scale_of
 
 VALUE_WIDTH = 60
 LINE_WIDTH = 100
 
 
-def printable(text: str) -> str:
-    """Without what would move the cursor or colour the terminal: names and values are other people's."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def elided(text: str, width: int = VALUE_WIDTH) -> str:
     return text if len(text) <= width else text[:width - 3] + "..."
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Left-aligned columns; a cell may have several lines."""
-    lines: list[list[str]] = []
-    for row in [header, *rows]:
-        cells = [[printable(line) for line in cell.split("\n")] for cell in row]
-        for i in range(max(map(len, cells))):
-            lines.append([cell[i] if i < len(cell) else "" for cell in cells])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    return "\n".join("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
-                     for line in lines)
 
 
 def schedule_table(schedule: dict[int, dict[str, Any]]) -> str:

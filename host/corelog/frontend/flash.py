@@ -16,6 +16,7 @@ from corelog.flash.layout import FIRMWARE, GATEWARE, SECTOR, STORAGE, TARGETS, L
 from corelog.flash.openocd import OpenOCDError
 from corelog.flash.script import FILES, LOAD_FILE, Command, CommandsError, lines, parse, steps
 from corelog.frontend.common import CommandError, command
+from corelog.frontend.text_table import table
 
 _COMMANDS = """\
 commands, done in this order (default: write start):
@@ -85,13 +86,13 @@ def _load_file(args: argparse.Namespace, target: Target) -> bytes:
 
 def _table(target: Target, images: Sequence[Image]) -> str:
     """What goes where: a line for each region that is written."""
-    rows = [("region", "address", "sectors", "bytes", "room", "CRC-32")]
+    rows = []
     for image in sorted(images, key=lambda image: target.region(image.region).start):
         region, size = target.region(image.region), len(image.data)
         sectors = f"{region.start // SECTOR}-{(region.start + size - 1) // SECTOR}"
-        rows.append((image.region, f"{region.start:#08x}", sectors, f"{size}", f"{region.size}",
-                     f"{zlib.crc32(image.data):08x}"))  # fmt: skip
-    return "\n".join("{:<10}  {:<8}  {:<7}  {:>8}  {:>8}  {}".format(*row) for row in rows)
+        rows.append([f"{image.region:10}", f"{region.start:#08x}", sectors, f"{size:>8}", f"{region.size:>8}",
+                     f"{zlib.crc32(image.data):08x}"])  # fmt: skip
+    return table(["region", "address", "sectors", f"{'bytes':>8}", f"{'room':>8}", "CRC-32"], rows)
 
 
 def _warn_of_halves(commands: Sequence[Command]) -> None:

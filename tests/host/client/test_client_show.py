@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from corelog.frontend.client_tables import argument_table, dataset_text, device_table, schedule_table, table
+from corelog.frontend.client_tables import argument_table, dataset_text, device_table, schedule_table
+from corelog.frontend.text_table import table
 from corelog.lab.program import Program
 from corelog.testing.fakemaster import FakeMaster
 from support.conditions import eventually
