@@ -4,9 +4,21 @@ import pytest
 from migen import Signal
 from migen.genlib.cdc import MultiReg
 
+from corelog_gateware.check import allowed
+from corelog_gateware.check.__main__ import check_quickly
 from corelog_gateware.check.crossings import Crossing, crossings
 from corelog_gateware.check.design import Design
 from corelog_gateware.check.variants import all_variants, newest
+
+
+@pytest.mark.parametrize("name", ["sim", "kasli-v2.0-satellite", "kc705-master"])
+def test_a_variant_has_no_faults(name: str) -> None:
+    """One of each board; `make test` checks the others by `make gateware-check`."""
+    variant = all_variants()[name]
+    outcome = check_quickly(variant, allowed.load())
+    assert outcome.faults == []
+    assert outcome.found is not None
+    assert variant.is_simulated == (outcome.found.device == "")
 
 
 def test_there_is_a_variant_of_every_board_and_role() -> None:
